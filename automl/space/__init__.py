@@ -1,0 +1,35 @@
+"""Search spaces: dimensions, conditions between them, architectures and encodings. No torch in here."""
+
+from automl.space.architecture import Architecture
+from automl.space.dimensions import (
+    Categorical,
+    Dimension,
+    Guard,
+    Number,
+    Ordinal,
+    Scalar,
+    Size,
+    SizeLike,
+    as_categorical,
+    as_ordinal,
+    dimensions_of,
+    largest_value,
+    smallest_value,
+)
+
+__all__ = [
+    "Architecture",
+    "Categorical",
+    "Dimension",
+    "Guard",
+    "Number",
+    "Ordinal",
+    "Scalar",
+    "Size",
+    "SizeLike",
+    "as_categorical",
+    "as_ordinal",
+    "dimensions_of",
+    "largest_value",
+    "smallest_value",
+]
