@@ -16,6 +16,7 @@ from automl.space.dimensions import (
     largest_value,
     smallest_value,
 )
+from automl.space.space import Rule, SearchSpace
 
 __all__ = [
     "Architecture",
@@ -24,7 +25,9 @@ __all__ = [
     "Guard",
     "Number",
     "Ordinal",
+    "Rule",
     "Scalar",
+    "SearchSpace",
     "Size",
     "SizeLike",
     "as_categorical",

@@ -54,7 +54,9 @@ class Architecture(Mapping[str, Scalar]):
         except json.JSONDecodeError as error:
             raise SpaceError(f"an architecture must be one JSON object: {error}.") from error
         if not isinstance(values, dict) or not all(isinstance(v, str | int | float) for v in values.values()):
-            raise SpaceError(f"an architecture must be a JSON object of strings, numbers and booleans, got {text[:80]!r}.")
+            raise SpaceError(
+                f"an architecture must be a JSON object of strings, numbers and booleans, got {text[:80]!r}."
+            )
         return cls(values)
 
     def __getitem__(self, name: str) -> Scalar:

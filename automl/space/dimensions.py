@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias, overload
 
 from automl.errors import SpaceError, did_you_mean
@@ -174,7 +175,7 @@ class Ordinal(Dimension, Size):
         for choice in choices:
             if isinstance(choice, bool) or not isinstance(choice, int | float) or not 0 <= choice < math.inf:
                 raise SpaceError(f"Ordinal{choices}: {choice!r} is not a finite number ≥ 0; use Categorical for it.")
-        if any(a >= b for a, b in zip(choices, choices[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(choices)):
             raise SpaceError(f"Ordinal{choices}: choices must increase; write {tuple(sorted(set(choices)))}.")
         self._set_choices(choices, len(choices) - 1)
 
