@@ -1,0 +1,62 @@
+"""Metrics of classification, shared by the tasks whose outputs are logits of exclusive classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from automl.tasks.task import Batch
+
+__all__ = ["evaluate_classifier", "evaluation_mode"]
+
+
+def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int) -> dict[str, float]:
+    """Measures a classifier without leaving a trace on it.
+
+    Args:
+        model: maps the inputs of a batch to logits, ``(rows, classes)``.
+        batches: what to measure on; samples weigh the same whatever batch they are in.
+        classes: number of classes.
+
+    Returns:
+        ``"error"``, the share of wrong answers; ``"balanced-error"``, its mean over the classes; ``"loss"``, the mean
+        cross entropy in nats. All are ``nan`` if an output is not finite, since the largest of such logits means nothing.
+    """
+    accuracy: MulticlassAccuracy | None = None
+    with torch.no_grad(), evaluation_mode(model):
+        for batch in batches:
+            logits = batch.counted(model(*batch.inputs)).float()
+            if accuracy is None:
+                accuracy = MulticlassAccuracy(num_classes=classes, average="micro").to(logits.device)
+                balanced = MulticlassAccuracy(num_classes=classes, average="macro").to(logits.device)
+                loss = MeanMetric(nan_strategy="disable").to(logits.device)
+            if not bool(torch.isfinite(logits).all()):
+                return {"error": float("nan"), "balanced-error": float("nan"), "loss": float("nan")}
+            accuracy.update(logits, batch.target)
+            balanced.update(logits, batch.target)
+            loss.update(F.cross_entropy(logits, batch.target), weight=len(batch.target))
+    if accuracy is None:
+        return {"error": float("nan"), "balanced-error": float("nan"), "loss": float("nan")}
+    return {
+        "error": 1 - float(accuracy.compute()),
+        "balanced-error": 1 - float(balanced.compute()),
+        "loss": float(loss.compute()),
+    }
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Puts every module of ``model`` into evaluation mode and gives each its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,168 @@
+"""The contract of a task: data, split, head, loss and metrics behind one interface.
+
+A job calls ``load`` once and ``to`` once. Training asks for ``train_batches`` every epoch and for ``evaluate`` on the
+validation part after it; the search evaluates on the validation part only; the test part is evaluated once, for the
+members of the reported front.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from automl.tasks.splits import Part
+
+if TYPE_CHECKING:
+    from automl.space import SizeLike
+
+__all__ = ["Batch", "Task"]
+
+
+class Batch(NamedTuple):
+    """What one forward pass sees.
+
+    Args:
+        inputs: positional arguments of the network.
+        target: one entry for each row of the output that counts.
+        index: rows of the output that count, ``(rows,)`` int64; None means all rows.
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    index: Tensor | None = None  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
+
+    def counted(self, outputs: Tensor) -> Tensor:
+        """Returns the rows of ``outputs`` that ``target`` speaks about."""
+        return outputs if self.index is None else outputs[self.index]
+
+
+class Task(ABC):
+    """Data and goal of a job.
+
+    Attributes:
+        options_model: pydantic model of the options that ``load`` takes.
+        signal: kind of signal that enters the network, such as ``"image"``.
+        input_width: channels or features per position of the input.
+        outputs: width of the output, such as the number of classes.
+        sample_shape: shape of one sample without the batch axis.
+        fingerprint: digest of the data; equal for equal data, whatever their path.
+        split: indices of the samples in each of the parts train, validation and test.
+    """
+
+    options_model: ClassVar[type[BaseModel]]
+    signal: ClassVar[str]
+    input_width: int
+    outputs: int
+    sample_shape: tuple[int, ...]
+    fingerprint: str
+    split: dict[str, list[int]]
+
+    @classmethod
+    @abstractmethod
+    def load(
+        cls,
+        data: str,
+        *,
+        seed: int,
+        split: Mapping[str, list[int]] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Task:
+        """Reads and checks the data; called once per job, before anything is trained.
+
+        Args:
+            data: name of a built-in source, or a path.
+            seed: decides the split where ``split`` is None.
+            split: indices stored by an earlier start of the same job.
+            options: values for ``options_model``.
+
+        Raises:
+            DataError: the data are missing, unreadable or unfit, or the split does not fit them; names the file.
+            ConfigError: an option is unknown or out of range.
+        """
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, data: str) -> bool:
+        """Tells whether ``data`` looks like a source of this task; reads at most a directory listing."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
+        """Moves all cached tensors, once; floating-point ones become ``dtype``."""
+
+    @abstractmethod
+    def train_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Batch]:
+        """Yields one epoch of shuffled, augmented training batches; all chance comes from ``rng``.
+
+        Never yields a batch of a single sample, which batch normalisation cannot learn from, unless the whole part
+        is one sample.
+        """
+
+    @abstractmethod
+    def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Yields the samples of a part in fixed order, without augmentation; at most ``limit`` samples."""
+
+    @abstractmethod
+    def calibration_batches(self, seed: int, samples: int, batch_size: int) -> Iterator[Batch]:
+        """Yields a fixed subset of the training part, drawn by ``seed``, without augmentation."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+        """Returns the training loss of a batch, a scalar."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, part: Part, batch_size: int, limit: int | None = None) -> dict[str, float]:
+        """Measures ``model`` on a part: at least ``"error"`` (0 to 1) and ``"loss"``.
+
+        The model is put into evaluation mode and back. Outputs that are not finite give ``nan``, never a number that
+        looks like a result.
+        """
+
+    @abstractmethod
+    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Returns real inputs for ``batch_size`` samples, for measuring, tracing and verifying."""
+
+    @property
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs in exported files, one each."""
+
+    @property
+    @abstractmethod
+    def dynamic_axes(self) -> tuple[dict[int, str], ...]:
+        """For each input: axes whose length may vary in exported files, with their names."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Returns what must be known to use a model of this task, as JSON: shapes, classes, normalisation, split sizes."""
+
+    def head(self, width: SizeLike) -> nn.Module | None:
+        """Returns the default head on a signal of ``width``, made of elastic layers; None if a space must name one."""
+        return None
+
+    def distillation_loss(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        """Returns how far ``outputs`` are from the soft outputs of a teacher, a scalar.
+
+        Cross entropy against the teacher's probabilities over the last axis; tasks whose outputs are no logits of
+        exclusive classes replace it.
+        """
+        soft = F.softmax(batch.counted(teacher).float(), dim=-1)
+        logits = batch.counted(outputs).float()
+        return -(soft * F.log_softmax(logits, dim=-1)).sum(-1).mean()
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Returns how many batches ``train_batches`` yields; counted here, worth a formula where that is slow."""
+        return sum(1 for _ in self.train_batches(np.random.default_rng(0), batch_size))
+
+    def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
+        """Returns the share of a batch that one of several processes trains on.
+
+        The whole batch by default, which is right where samples depend on each other, as the nodes of a graph do.
+        """
+        return batch
