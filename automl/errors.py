@@ -73,12 +73,13 @@ class UnknownNameError(UserError):
         name: the name as the user wrote it.
         choices: all valid names.
         where: file, key or option that held the name.
+        note: further sentence with a leading blank, such as which broken plugin may have provided the name.
     """
 
-    def __init__(self, what: str, name: str, choices: Iterable[str], where: str = "") -> None:
+    def __init__(self, what: str, name: str, choices: Iterable[str], where: str = "", note: str = "") -> None:
         self.name = name
         prefix = f"{where}: " if where else ""
-        super().__init__(f"{prefix}unknown {what} {name!r}.{did_you_mean(name, choices)}")
+        super().__init__(f"{prefix}unknown {what} {name!r}.{did_you_mean(name, choices)}{note}")
 
 
 class ExportError(AutomlError):

@@ -1,0 +1,162 @@
+"""The library's own components, registered through the same hooks as those of plugins: one line each, sorted by name."""
+
+from __future__ import annotations
+
+from automl.host.components import (
+    Exporter,
+    Objective,
+    Runtime,
+    Searcher,
+    SignalKind,
+    Space,
+    Strategy,
+    Task,
+)
+from automl.host.hookspecs import hookimpl
+
+__all__ = [
+    "automl_exporters",
+    "automl_objectives",
+    "automl_runtimes",
+    "automl_searchers",
+    "automl_signals",
+    "automl_spaces",
+    "automl_strategies",
+    "automl_tasks",
+]
+
+_EXPORT = "automl-supernets[export]"
+
+
+@hookimpl
+def automl_signals() -> list[SignalKind]:
+    """Payloads that belong to no family in particular."""
+    return [
+        SignalKind(name="image", summary="Feature maps [N, C, H, W]", target="automl.supernet.signals:Image"),
+    ]
+
+
+@hookimpl
+def automl_spaces() -> list[Space]:
+    """Shared search spaces of the package ``automl_spaces``."""
+    return []
+
+
+@hookimpl
+def automl_tasks() -> list[Task]:
+    """Tasks on data that scikit-learn or plain files provide."""
+    return [
+        Task(
+            name="image-classification",
+            summary="Classes of images: digits, .npz files or folders of class folders",
+            target="automl.tasks.image_classification:ImageClassification",
+            signal="image",
+            default_data="digits",
+        ),
+    ]
+
+
+@hookimpl
+def automl_strategies() -> list[Strategy]:
+    """Ways to train a supernet."""
+    return [
+        Strategy(
+            name="sandwich",
+            summary="Largest, smallest and random subnetworks each step, distilled in place",
+            target="automl.training.sandwich:Sandwich",
+        ),
+        Strategy(
+            name="single-path",
+            summary="One uniformly drawn subnetwork each step",
+            target="automl.training.single_path:SinglePath",
+        ),
+    ]
+
+
+@hookimpl
+def automl_searchers() -> list[Searcher]:
+    """Search algorithms."""
+    return [
+        Searcher(
+            name="evolution",
+            summary="NSGA-II on the tree of the space, feasible candidates first",
+            target="automl.search.evolution:Evolution",
+        ),
+        Searcher(
+            name="optuna",
+            summary="Any Optuna sampler, written 'optuna:TPESampler'",
+            target="automl.search.optuna_sampler:OptunaSampler",
+        ),
+        Searcher(
+            name="random",
+            summary="Uniform sampling without repetition",
+            target="automl.search.random:Random",
+        ),
+    ]
+
+
+@hookimpl
+def automl_objectives() -> list[Objective]:
+    """Quantities that a search minimises."""
+    return [
+        Objective(name="error", summary="Share of wrong predictions", target="automl.objectives.quality:Error"),
+        Objective(
+            name="latency",
+            summary="Median time of one forward of the extracted model",
+            target="automl.objectives.latency:Latency",
+            unit="ms",
+        ),
+        Objective(name="loss", summary="Loss on held-out data", target="automl.objectives.quality:Loss"),
+        Objective(
+            name="macs",
+            summary="Multiply-accumulates of one forward of one sample",
+            target="automl.objectives.macs:Macs",
+        ),
+        Objective(name="params", summary="Number of parameters", target="automl.objectives.params:Params"),
+        Objective(
+            name="peak-memory",
+            summary="Weights and activations alive at once in one forward",
+            target="automl.objectives.peak_memory:PeakMemory",
+            unit="B",
+        ),
+        Objective(
+            name="size", summary="Bytes of parameters and buffers", target="automl.objectives.size:Size", unit="B"
+        ),
+    ]
+
+
+@hookimpl
+def automl_runtimes() -> list[Runtime]:
+    """Software in which latency is measured."""
+    return [
+        Runtime(name="eager", summary="torch as is", target="automl.objectives.runtimes:Eager"),
+        Runtime(
+            name="onnxruntime",
+            summary="ONNX Runtime on the exported model",
+            target="automl.objectives.runtimes:OnnxRuntime",
+            requires=("onnx", "onnxscript", "onnxruntime"),
+            extra=_EXPORT,
+        ),
+    ]
+
+
+@hookimpl
+def automl_exporters() -> list[Exporter]:
+    """File formats for extracted networks."""
+    return [
+        Exporter(
+            name="onnx",
+            summary="ONNX graph with a dynamic batch",
+            target="automl.export.onnx:OnnxExporter",
+            suffix=".onnx",
+            requires=("onnx", "onnxscript", "onnxruntime"),
+            extra=_EXPORT,
+        ),
+        Exporter(name="pt2", summary="torch.export program", target="automl.export.pt2:Pt2Exporter", suffix=".pt2"),
+        Exporter(
+            name="safetensors",
+            summary="Weights, architecture and manifest",
+            target="automl.export.safetensors:SafetensorsExporter",
+            suffix=".safetensors",
+        ),
+    ]
