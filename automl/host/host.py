@@ -240,7 +240,7 @@ class Host:
                 named.append((component, component.signal))
         return [
             f"{component.kind} {component.name!r} uses the signal kind {signal!r}, which no installed plugin provides."
-            for component, signal in named
+            for component, signal in dict.fromkeys(named)
             if signal not in kinds and signal != "logits"
         ]
 
