@@ -5,8 +5,9 @@ Loaded on first use, so that the options of a task can be validated without impo
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
     from automl.tasks.classification import evaluate_classifier
@@ -25,18 +26,15 @@ __all__ = [
     "stratified_split",
 ]
 
-_HOMES = {
-    "Batch": "task",
-    "ImageClassification": "image_classification",
-    "ImageOptions": "image_options",
-    "Task": "task",
-    "check_split": "splits",
-    "evaluate_classifier": "classification",
-    "stratified_split": "splits",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Batch": "automl.tasks.task",
+        "ImageClassification": "automl.tasks.image_classification",
+        "ImageOptions": "automl.tasks.image_options",
+        "Task": "automl.tasks.task",
+        "check_split": "automl.tasks.splits",
+        "evaluate_classifier": "automl.tasks.classification",
+        "stratified_split": "automl.tasks.splits",
+    },
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 __all__ = ["flip_images", "pad_images", "shift_images"]
 
@@ -25,8 +24,10 @@ def pad_images(images: Tensor, margin: int, fill: Tensor) -> Tensor:
     Returns:
         ``(samples, channels, height + 2 margin, width + 2 margin)``.
     """
-    level = fill.to(images)[:, None, None]
-    return F.pad(images - level, (margin, margin, margin, margin)) + level
+    samples, _, height, width = images.shape
+    padded = fill.to(images)[:, None, None].repeat(samples, 1, height + 2 * margin, width + 2 * margin)
+    padded[:, :, margin : margin + height, margin : margin + width] = images
+    return padded
 
 
 def shift_images(padded: Tensor, rows: Tensor, margin: int, rng: np.random.Generator) -> Tensor:

@@ -35,7 +35,8 @@ def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int
             if accuracy is None:
                 accuracy = MulticlassAccuracy(num_classes=classes, average="micro").to(logits.device)
                 balanced = MulticlassAccuracy(num_classes=classes, average="macro").to(logits.device)
-                loss = MeanMetric(nan_strategy="disable").to(logits.device)
+                # finite logits give no NaN; "disable" would make torchmetrics 1.9 drop the weights
+                loss = MeanMetric(nan_strategy="error").to(logits.device)
             if not bool(torch.isfinite(logits).all()):
                 return {"error": float("nan"), "balanced-error": float("nan"), "loss": float("nan")}
             accuracy.update(logits, batch.target)

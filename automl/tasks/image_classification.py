@@ -114,7 +114,7 @@ class ImageClassification(Task):
         targets = self._targets["train"]
         order = torch.from_numpy(rng.permutation(len(targets))).to(targets.device)
         for rows in torch.split(order, batch_size):
-            if len(rows) == 1 < len(order):
+            if len(rows) == 1 < min(batch_size, len(order)):
                 continue
             images = shift_images(self._padded, rows, self._shift, rng) if self._shift else self._padded[rows]
             if self._augment == "shift-flip":
@@ -159,7 +159,7 @@ class ImageClassification(Task):
     def steps_per_epoch(self, batch_size: int) -> int:
         samples = len(self.split["train"])
         whole, rest = divmod(samples, batch_size)
-        return whole + (rest > 1 or samples == 1)
+        return whole + (rest > 1 or samples == rest == 1)
 
     def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
         if world_size == 1:

@@ -100,8 +100,7 @@ class Task(ABC):
     def train_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Batch]:
         """Yields one epoch of shuffled, augmented training batches; all chance comes from ``rng``.
 
-        Never yields a batch of a single sample, which batch normalisation cannot learn from, unless the whole part
-        is one sample.
+        A last batch of a single sample is left out, because batch normalisation cannot learn from it.
         """
 
     @abstractmethod
