@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Final
 
 from automl.errors import SpaceError
@@ -64,6 +64,10 @@ class Architecture(Mapping[str, Scalar]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
+
+    def items(self) -> ItemsView[str, Scalar]:
+        """Returns the values by name; a plain view, since activation walks it for every candidate."""
+        return self._values.items()
 
     def __len__(self) -> int:
         return len(self._values)

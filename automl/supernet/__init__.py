@@ -1,0 +1,47 @@
+"""Supernets: skeletons of slots, signals, the supernet itself and batch-norm calibration. Imports torch on first use."""
+
+from typing import TYPE_CHECKING
+
+from automl._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from automl.supernet.build import build_supernet, load_skeleton
+    from automl.supernet.calibration import CalibrationReport, calibrate, has_batch_norm
+    from automl.supernet.schema import Skeleton, Slot, read_skeleton
+    from automl.supernet.signals import SIGNAL_KINDS, ImageFormat, PayloadFormat, Signal
+    from automl.supernet.supernet import Supernet
+
+__all__ = [
+    "SIGNAL_KINDS",
+    "CalibrationReport",
+    "ImageFormat",
+    "PayloadFormat",
+    "Signal",
+    "Skeleton",
+    "Slot",
+    "Supernet",
+    "build_supernet",
+    "calibrate",
+    "has_batch_norm",
+    "load_skeleton",
+    "read_skeleton",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "SIGNAL_KINDS": "automl.supernet.signals",
+        "CalibrationReport": "automl.supernet.calibration",
+        "ImageFormat": "automl.supernet.signals",
+        "PayloadFormat": "automl.supernet.signals",
+        "Signal": "automl.supernet.signals",
+        "Skeleton": "automl.supernet.schema",
+        "Slot": "automl.supernet.schema",
+        "Supernet": "automl.supernet.supernet",
+        "build_supernet": "automl.supernet.build",
+        "calibrate": "automl.supernet.calibration",
+        "has_batch_norm": "automl.supernet.calibration",
+        "load_skeleton": "automl.supernet.build",
+        "read_skeleton": "automl.supernet.schema",
+    },
+)

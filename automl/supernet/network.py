@@ -1,0 +1,93 @@
+"""The network of a skeleton: slots in topological order, then a head. Plain torch code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from automl.elastic import Concat
+from automl.space import Ordinal, SizeLike
+from automl.supernet.signals import PayloadFormat
+
+__all__ = ["SkeletonNetwork", "SlotNetwork"]
+
+
+class SlotNetwork(nn.Module):
+    """One slot: joins its inputs, then runs its blocks.
+
+    Args:
+        blocks: an elastic ``Repeat`` of the blocks, payload to payload.
+        width: width of the output.
+        depth: number of blocks.
+        payload: format of the input.
+        merge: ``"sum"``, an elastic ``Concat``, or ``None`` for a single input.
+    """
+
+    def __init__(
+        self,
+        blocks: nn.Module,
+        *,
+        width: SizeLike,
+        depth: int | Ordinal,
+        payload: PayloadFormat,
+        merge: Concat | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.depth = depth
+        self.payload = payload
+        self.blocks = blocks
+        self.concat = merge if isinstance(merge, nn.Module) else None
+
+    def forward(self, payloads: Sequence[Any]) -> Any:
+        """Maps the payloads of all sources to one payload."""
+        if len(payloads) == 1:
+            joined = payloads[0]
+        elif self.concat is not None:
+            features = self.concat(*(self.payload.features(p) for p in payloads))
+            joined = self.payload.with_features(payloads[0], features)
+        else:
+            joined = self.payload.add(payloads)
+        return self.blocks(joined)
+
+
+class SkeletonNetwork(nn.Module):
+    """Slots wired as the skeleton says.
+
+    Args:
+        slots: the slots by name, every slot after its sources.
+        sources: names of the sources of each slot; ``"input"`` is the packed input.
+        output: slot that feeds the head.
+        head: payload to output tensor.
+        payload: format of the network's input.
+
+    Shape:
+        Positional input tensors as the task gives them; returns ``(rows, outputs)``.
+    """
+
+    def __init__(
+        self,
+        slots: Mapping[str, SlotNetwork],
+        *,
+        sources: Mapping[str, Sequence[str]],
+        output: str,
+        head: nn.Module,
+        payload: PayloadFormat,
+    ) -> None:
+        super().__init__()
+        self.sources = {name: tuple(sources[name]) for name in slots}
+        self.output = output
+        self.payload = payload
+        for name, slot in slots.items():
+            self.add_module(name, slot)
+        self.head = head
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Runs all slots and the head."""
+        values = {"input": self.payload.pack(*inputs)}
+        for name, sources in self.sources.items():
+            values[name] = self.get_submodule(name)([values[source] for source in sources])
+        result: Tensor = self.head(values[self.output])
+        return result

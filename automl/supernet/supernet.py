@@ -1,0 +1,117 @@
+"""A network with a search space: activate a subnetwork in place, or extract it as a plain model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from automl.elastic import specialise
+from automl.errors import RunError, SpaceError
+from automl.space import Architecture, Rule, SearchSpace
+from automl.supernet.calibration import CalibrationReport, calibrate
+
+__all__ = ["Supernet"]
+
+
+class Supernet(nn.Module):
+    """Any module with dimensions in it, and the space that they span.
+
+    Args:
+        network: a module of elastic layers; its ``forward`` defines the inputs. The space is read off it.
+        forbidden: combinations of dimension values that no architecture may have.
+
+    Shape:
+        As ``network``.
+
+    Example:
+        >>> from automl import elastic
+        >>> from automl.space import Ordinal
+        >>> width = Ordinal(4, 8)
+        >>> net = nn.Sequential(elastic.Linear(3, width), nn.ReLU(), elastic.Linear(width, 2))
+        >>> supernet = Supernet(net)
+        >>> model = supernet.extract(supernet.space.smallest())
+        >>> model[0]
+        Linear(in_features=3, out_features=4, bias=True)
+    """
+
+    def __init__(self, network: nn.Module, *, forbidden: Iterable[Rule] = ()) -> None:
+        super().__init__()
+        self.network: Final = network
+        self.space: Final = SearchSpace.of(network, forbidden=forbidden)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Runs the active subnetwork."""
+        return self.network(*inputs)
+
+    def activate(self, architecture: Architecture) -> None:
+        """Makes a subnetwork the active one; sets values, copies nothing.
+
+        Raises:
+            SpaceError: the architecture is of another space.
+        """
+        dimensions = self.space.dimensions
+        try:
+            for name, value in architecture.items():
+                dimensions[name].value = value  # type: ignore[attr-defined]
+        except KeyError as error:
+            raise SpaceError(f"the architecture is of another space: unknown dimension {error}.") from None
+
+    @property
+    def active(self) -> Architecture:
+        """The active subnetwork."""
+        return self.space.canonical({name: d.choices[d.index] for name, d in self.space.dimensions.items()})
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Returns a subnetwork as a plain module with copied weights, in evaluation mode; the active one stays active.
+
+        Raises:
+            SpaceError: the architecture is of another space.
+        """
+        before = [d.index for d in self.space.dimensions.values()]
+        try:
+            self.activate(architecture)
+            return specialise(self.network).eval()
+        finally:
+            for dimension, index in zip(self.space.dimensions.values(), before, strict=True):
+                dimension.set_index(index)
+
+    def calibrate(self, batches: Iterable[tuple[Tensor, ...]], **options: float) -> CalibrationReport:
+        """Sets the batch-norm statistics of the active subnetwork; see ``automl.supernet.calibrate``."""
+        return calibrate(self.network, batches, **options)  # type: ignore[arg-type]
+
+    def save(self, path: Path) -> None:
+        """Writes weights to ``path`` (safetensors) with the space in its header; atomic.
+
+        Args:
+            path: file to write; an existing one is replaced.
+        """
+        header = {"space_digest": self.space.digest, "space": json.dumps(self.space.describe())}
+        partial = path.with_name(path.name + ".partial")
+        safetensors.torch.save_model(self.network, str(partial), metadata=header)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Reads what ``save`` wrote into this supernet.
+
+        Raises:
+            RunError: the file is missing, damaged, or of another space.
+        """
+        try:
+            with safetensors.safe_open(str(path), framework="pt") as file:
+                header = file.metadata() or {}
+            if header.get("space_digest") != self.space.digest:
+                raise RunError(
+                    f"{path}: these weights belong to another search space "
+                    f"(digest {header.get('space_digest')}, here {self.space.digest})."
+                )
+            safetensors.torch.load_model(self.network, str(path))
+        except FileNotFoundError:
+            raise RunError(f"{path}: no such file.") from None
+        except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+            raise RunError(f"{path}: damaged or foreign weights file: {error}.") from error
