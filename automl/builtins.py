@@ -32,7 +32,7 @@ _EXPORT = "automl-supernets[export]"
 def automl_signals() -> list[SignalKind]:
     """Payloads that belong to no family in particular."""
     return [
-        SignalKind(name="image", summary="Feature maps [N, C, H, W]", target="automl.supernet.signals:Image"),
+        SignalKind(name="image", summary="Feature maps [N, C, H, W]", target="automl.supernet.signals:ImageFormat"),
     ]
 
 

@@ -10,13 +10,14 @@ __all__ = ["Progress", "SilentProgress"]
 class Progress(Protocol):
     """Receiver of progress; stages follow each other and do not nest."""
 
-    def begin(self, stage: str, total: int | None, unit: str) -> None:
-        """Called when a stage starts.
+    def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
+        """Called when a stage starts, and again when its numbers change.
 
         Args:
             stage: what is done, in words for the user, such as ``"training the supernet"``.
             total: number of steps, ``None`` where it is not known.
             unit: what one step is, such as ``"step"`` or ``"candidate"``.
+            completed: steps done already, more than 0 after a resume.
         """
 
     def advance(self, steps: int = 1, status: str = "") -> None:
@@ -32,7 +33,7 @@ class Progress(Protocol):
 class SilentProgress:
     """A ``Progress`` that drops everything."""
 
-    def begin(self, stage: str, total: int | None, unit: str) -> None:
+    def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
         """Does nothing."""
 
     def advance(self, steps: int = 1, status: str = "") -> None:
