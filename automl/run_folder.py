@@ -8,9 +8,7 @@ Every file is written beside its place and renamed into it. One process at a tim
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +18,11 @@ from typing import Any, Final
 import filelock
 import yaml
 
+from automl.atomic_write import disk_errors, write_atomically
 from automl.errors import RunError, did_you_mean
 from automl.job_config import JobConfig, read_job
 
-__all__ = ["Run", "disk_errors", "write_atomically"]
+__all__ = ["Run"]
 
 JOB_FILE: Final = "job.yaml"
 EXTENDABLE: Final = frozenset({"trials", "time_budget"})
@@ -138,41 +137,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file beside its place, flushes it to disk and renames it, so that a reader sees all or nothing.
-
-    Raises:
-        RunError: the disk is full or the folder cannot be written.
-    """
-    partial = path.with_name(path.name + ".partial")
-    with disk_errors(path):
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turns errors of the file system into one clear line.
-
-    Raises:
-        RunError: the disk is full, or the place cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or path
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"{place}: the disk is full; free some space and run the same command again.") from error
-        raise RunError(f"{place}: cannot be written: {error.strerror or error}.") from error
 
 
 def _refuse_other_job(folder: Path, there: JobConfig, here: JobConfig) -> None:
