@@ -19,6 +19,7 @@ __all__ = [
     "PluginError",
     "RunError",
     "SpaceError",
+    "TrainingError",
     "UnknownNameError",
     "UserError",
     "did_you_mean",
@@ -84,6 +85,10 @@ class UnknownNameError(UserError):
 
 class ExportError(AutomlError):
     """An exported file could not be written or does not reproduce its subnetwork."""
+
+
+class TrainingError(AutomlError):
+    """Training cannot go on: it diverged again and again, or there is nothing to train on."""
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -1,0 +1,322 @@
+"""The training loop of supernets, on Lightning Fabric: device, precision and processes are its business."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from automl.atomic_write import write_atomically
+from automl.errors import RunError, TrainingError
+from automl.supernet import Supernet
+from automl.tasks.classification import evaluation_mode
+from automl.tasks.task import Task
+from automl.training.checkpoint import read_checkpoint, write_checkpoint
+from automl.training.config import TrainingConfig
+from automl.training.divergence import DivergedError, DivergenceGuard
+from automl.training.optimisers import build_optimiser
+from automl.training.progress import Progress
+from automl.training.schedule import learning_rate
+from automl.training.state import TrainingState
+from automl.training.strategy import StepContext, Strategy
+from automl.training.validation import AnchorValidation, is_new
+from automl.training.weight_average import WeightAverage
+
+__all__ = ["train"]
+
+CHECKPOINT: Final = "training.ckpt"
+HISTORY: Final = "training.json"
+
+_log = logging.getLogger(__name__)
+
+
+def train(
+    supernet: Supernet,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    strategy: Strategy,
+    folder: Path,
+    seed: int,
+    device: str = "auto",
+    observer: Callable[[int, Mapping[str, Any]], None] | None = None,
+    progress: Progress | None = None,
+    fabric: Fabric | None = None,
+) -> list[dict[str, Any]]:
+    """Trains a supernet, or continues a training that was interrupted.
+
+    After each epoch everything that the rest of the training depends on is written to ``training.ckpt``, so a training
+    that was killed at any moment and is called again ends with the same bits as one that was not. A training that is
+    finished is not repeated: its result is loaded. If a loss or weight is not finite, or the loss explodes, training
+    goes back to the last checkpoint and continues with half the learning rate.
+
+    Args:
+        supernet: trained in place; ends on the device of the training, in the mode it came in, with the largest
+            subnetwork active and the averaged weights in place if ``config.ema`` is on.
+        task: data, loss and metrics; its tensors are moved to the device.
+        config: optimiser, schedule, validation.
+        strategy: chooses the subnetworks of each step.
+        folder: an existing folder; gets ``training.ckpt`` and ``training.json`` (the history), each atomically.
+        seed: decides order, augmentation, subnetworks and dropout.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        observer: called with the number of an epoch, from 1, and its record, after the record is safe on disk.
+        progress: shown the steps.
+        fabric: a launched Fabric for training in several processes; replaces ``device`` and ``config.precision``.
+
+    Returns:
+        One record per epoch: ``epoch`` (from 1), ``loss`` and further ``losses`` (means over the steps), ``seconds``,
+        ``learning_rate`` (of the last step), ``validation`` (see ``AnchorValidation``), ``retries`` and ``warnings``.
+
+    Raises:
+        RunError: the checkpoint is damaged or of another training, or the folder cannot be written.
+        TrainingError: training diverged more than ``config.max_retries`` times.
+    """
+    if fabric is None:
+        fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
+    return _Training(supernet, task, config, strategy, folder, seed, fabric, observer, progress).run()
+
+
+@final
+class _Training:
+    """One call of ``train``: its parts, wired together."""
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        task: Task,
+        config: TrainingConfig,
+        strategy: Strategy,
+        folder: Path,
+        seed: int,
+        fabric: Fabric,
+        observer: Callable[[int, Mapping[str, Any]], None] | None,
+        progress: Progress | None,
+    ) -> None:
+        self._supernet: Final = supernet
+        self._task: Final = task
+        self._config: Final = config
+        self._strategy: Final = strategy
+        self._folder: Final = folder
+        self._fabric: Final = fabric
+        self._observer: Final = observer
+        self._progress: Final = progress
+
+        self._identity: Final = _identity(supernet, task, config, strategy, seed, fabric.world_size)
+        fabric.to_device(supernet)
+        dtype = next((p.dtype for p in supernet.parameters() if p.is_floating_point()), torch.float32)
+        task.to(fabric.device, dtype)
+        optimiser = build_optimiser(supernet, config)
+        self._optimiser: Final = fabric.setup_optimizers(optimiser)
+        average = WeightAverage(supernet, config.ema) if config.ema else None
+        self._state: Final = TrainingState(
+            supernet, optimiser, average, DivergenceGuard(config.divergence_factor), seed
+        )
+        self._validation: Final = AnchorValidation(supernet, task, config, seed)
+        self._steps_per_epoch: Final = task.steps_per_epoch(config.batch_size)
+        self._smallest: Final = supernet.space.smallest()
+        self._largest: Final = supernet.space.largest()
+
+    def run(self) -> list[dict[str, Any]]:
+        state, config = self._state, self._config
+        if not (self._folder / CHECKPOINT).exists():
+            self._save()  # so that there is something to go back to in the first epoch, too
+        self._fabric.barrier()
+        self._go_back()  # every process starts from the weights of the first
+        self._write_history()
+        self._show_start()
+        with _own_torch_generator(self._fabric.device), _modes_kept(self._supernet):
+            while state.epoch < config.epochs:
+                try:
+                    self._epoch()
+                except DivergedError as error:
+                    self._retry(error)
+        if state.average is not None:
+            state.average.apply()
+        self._supernet.activate(self._largest)
+        return state.history
+
+    def _epoch(self) -> None:
+        state, started = self._state, time.perf_counter()
+        torch.manual_seed(state.torch_seed(self._fabric.global_rank))
+        self._supernet.train()
+        sums: dict[str, float] = {}
+        steps, rate = 0, 0.0
+        for batch in self._task.train_batches(state.data_rng, self._config.batch_size):
+            shard = self._task.shard(batch, self._fabric.global_rank, self._fabric.world_size)
+            losses, rate = self._step(shard)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            steps += 1
+        if not steps:
+            raise TrainingError(
+                f"the task gave no batch of {self._config.batch_size} samples to train on; lower 'batch_size'."
+            )
+        state.guard.check_weights(self._supernet.named_parameters())
+
+        validation, warnings = self._validate()
+        means = {name: total / steps for name, total in sums.items()}
+        for warning in (*state.notes, *(w for w in warnings if is_new(w, state.history))):
+            _log.warning("epoch %d: %s", state.epoch + 1, warning)
+        state.epoch += 1
+        record: dict[str, Any] = {
+            "epoch": state.epoch,
+            "loss": means["loss"],
+            "losses": means,
+            "seconds": time.perf_counter() - started,
+            "learning_rate": rate,
+            "validation": validation,
+            "retries": state.retries,
+            "warnings": [*state.notes, *warnings],
+        }
+        state.history.append(record)
+        state.notes.clear()
+        self._save()
+        self._write_history()
+        if self._fabric.is_global_zero:
+            if self._progress is not None:
+                self._progress.epoch_ended(record)
+            if self._observer is not None:
+                self._observer(state.epoch, record)
+
+    def _step(self, batch: Any) -> tuple[dict[str, float], float]:
+        state, config, fabric = self._state, self._config, self._fabric
+        rate = state.learning_rate_scale * learning_rate(
+            state.step,
+            highest=config.learning_rate,
+            warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
+            total_steps=config.epochs * self._steps_per_epoch,
+        )
+        for group in state.optimiser.param_groups:
+            group["lr"] = rate
+        state.optimiser.zero_grad(set_to_none=True)
+        context = StepContext(
+            supernet=self._supernet,
+            task=self._task,
+            batch=batch,
+            rng=state.strategy_rng,
+            smallest=self._smallest,
+            largest=self._largest,
+            label_smoothing=config.label_smoothing,
+            forward=self._forward,
+            backward=fabric.backward,
+        )
+        losses = dict(self._strategy.step(context))
+        if fabric.world_size > 1:
+            losses = {name: float(fabric.all_reduce(torch.tensor(value))) for name, value in losses.items()}
+            self._average_gradients()
+        state.guard.check_losses(losses)
+        if config.clip_norm:
+            fabric.clip_gradients(self._supernet, self._optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
+        self._optimiser.step()
+        state.step += 1
+        if state.average is not None:
+            state.average.update(state.step)
+        if self._progress is not None and fabric.is_global_zero:
+            self._progress.advance()
+        return losses, rate
+
+    def _forward(self, *inputs: Tensor) -> Tensor:
+        with self._fabric.autocast():
+            outputs: Tensor = self._supernet(*inputs)
+        return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+    def _average_gradients(self) -> None:
+        """Averages over the processes.
+
+        All processes draw the same subnetworks, so the same parameters have gradients in each. DistributedDataParallel
+        instead expects one backward pass that reaches every parameter, which a step of a supernet is not.
+        """
+        for parameter in self._supernet.parameters():
+            if parameter.grad is not None:
+                parameter.grad.copy_(self._fabric.all_reduce(parameter.grad))
+
+    def _validate(self) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """Validates in the first process; the others wait for what it found."""
+        found: tuple[dict[str, dict[str, float]], list[str]] = ({}, [])
+        if self._fabric.is_global_zero:
+            if self._state.average is None:
+                found = self._validation.measure()
+            else:
+                with self._state.average.applied():
+                    found = self._validation.measure()
+        return self._fabric.broadcast(found) if self._fabric.world_size > 1 else found
+
+    def _retry(self, error: DivergedError) -> None:
+        state, config = self._state, self._config
+        epoch, retries = state.epoch + 1, state.retries + 1
+        if retries > config.max_retries:
+            raise TrainingError(
+                f"training diverged in epoch {epoch} ({error}), after {state.retries} retries from the last good epoch "
+                f"with half the learning rate each. Lower 'learning_rate' (now {config.learning_rate:g}) or 'clip_norm' "
+                f"(now {config.clip_norm:g}), or raise 'warmup_epochs' (now {config.warmup_epochs:g})."
+            ) from error
+        notes = state.notes
+        self._go_back()
+        state.retries = retries
+        note = f"diverged in epoch {epoch} ({error}); went back to the end of epoch {state.epoch} and halved the learning rate"
+        state.notes = [*notes, note]
+        self._show_start()
+
+    def _go_back(self) -> None:
+        """Restores the last checkpoint."""
+        path = self._folder / CHECKPOINT
+        stored = read_checkpoint(path, self._identity, self._fabric.device)
+        try:
+            self._state.restore(stored)
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise RunError(
+                f"{path}: does not fit this network ({type(error).__name__}: {str(error).splitlines()[0]}). Remove the "
+                f"file to train from the beginning."
+            ) from error
+
+    def _save(self) -> None:
+        if self._fabric.is_global_zero:
+            write_checkpoint(self._folder / CHECKPOINT, self._state.capture(), self._identity)
+
+    def _write_history(self) -> None:
+        if self._fabric.is_global_zero:
+            text = json.dumps(self._state.history, indent=1, ensure_ascii=False) + "\n"
+            write_atomically(self._folder / HISTORY, text)
+
+    def _show_start(self) -> None:
+        if self._progress is not None and self._fabric.is_global_zero:
+            self._progress.start(self._config.epochs * self._steps_per_epoch, self._state.step)
+
+
+def _identity(
+    supernet: Supernet, task: Task, config: TrainingConfig, strategy: Strategy, seed: int, processes: int
+) -> dict[str, Any]:
+    """What decides the result of a training; two trainings with equal identity have equal results."""
+    split = hashlib.sha256(json.dumps(task.split, sort_keys=True).encode()).hexdigest()[:16]
+    return {
+        "space": supernet.space.digest,
+        "data": task.fingerprint,
+        "split": split,
+        "strategy": f"{strategy.name} {json.dumps(strategy.describe(), sort_keys=True)}",
+        "seed": seed,
+        "processes": processes,
+        **config.model_dump(mode="json"),
+    }
+
+
+@contextmanager
+def _own_torch_generator(device: torch.device) -> Iterator[None]:
+    """Leaves torch's global generators as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+@contextmanager
+def _modes_kept(module: nn.Module) -> Iterator[None]:
+    with evaluation_mode(module):
+        yield

@@ -1,0 +1,67 @@
+"""The sandwich rule with in-place distillation.
+
+Source:
+    Yu, Huang 2019, Universally Slimmable Networks, arXiv:1903.05134, sections 3.2 and 3.3; Yu et al. 2020, BigNAS,
+    arXiv:2003.11142, section 3. Deviation: the gradients of the subnetworks are averaged, not summed, so that learning
+    rate and clipping mean the same for any number of subnetworks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, final
+
+from torch import Tensor
+
+from automl.errors import ConfigError
+from automl.space import Architecture
+from automl.training.strategy import StepContext, Strategy
+
+__all__ = ["Sandwich"]
+
+
+@final
+class Sandwich(Strategy):
+    """Trains the largest, the smallest and a few random subnetworks on every batch.
+
+    The largest learns from the targets, with label smoothing; all others learn from its soft outputs for the same
+    batch. Pushing both ends of the space pushes everything between them.
+
+    Args:
+        random: random subnetworks per step, next to the largest and the smallest.
+        distillation: let the smaller ones learn from the largest; otherwise all learn from the targets.
+
+    Raises:
+        ConfigError: ``random`` is negative.
+    """
+
+    name: ClassVar[str] = "sandwich"
+
+    def __init__(self, *, random: int = 2, distillation: bool = True) -> None:
+        if random < 0:
+            raise ConfigError(f"strategy options.random: {random} is not valid: must be 0 or more.")
+        self._random: Final = random
+        self._distillation: Final = distillation
+
+    def step(self, context: StepContext) -> dict[str, float]:
+        students = [context.smallest, *(context.sample() for _ in range(self._random))]
+        # In a small space a draw may be the largest itself, which has nothing to learn from its own outputs.
+        students = [student for student in students if student != context.largest]
+        share = 1 / (1 + len(students))
+
+        teacher = context.forward(context.largest)
+        loss = context.loss(teacher)
+        context.backward(loss * share)
+        losses = [loss.item(), *(self._teach(context, student, teacher, share) for student in students)]
+        return {"loss": losses[0], "smallest": losses[min(1, len(students))], "mean": sum(losses) * share}
+
+    def _teach(self, context: StepContext, student: Architecture, teacher: Tensor, share: float) -> float:
+        outputs = context.forward(student)
+        loss = context.distillation_loss(outputs, teacher) if self._distillation else context.loss(outputs)
+        context.backward(loss * share)
+        return loss.item()
+
+    def describe(self) -> dict[str, Any]:
+        return {"random": self._random, "distillation": self._distillation}
+
+    def __repr__(self) -> str:
+        return f"Sandwich(random={self._random}, distillation={self._distillation})"

@@ -1,0 +1,101 @@
+"""The contract of a training strategy: which subnetworks a step trains, and on what.
+
+The loop zeroes the gradients, calls ``step`` once with a batch, then clips the gradients and lets the optimiser step.
+A strategy is the same object for a whole training and keeps no state of its own between steps: everything that must
+survive a kill is in the generator of the context, which the checkpoint holds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+from torch import Tensor
+
+from automl.space import Architecture
+from automl.supernet import Supernet
+from automl.tasks.task import Batch, Task
+
+__all__ = ["StepContext", "Strategy"]
+
+
+@final
+class StepContext:
+    """What a strategy works with in one step.
+
+    Args:
+        supernet: the network under training.
+        task: gives the losses.
+        batch: the samples of this step.
+        rng: source of all choices of the strategy; advanced by ``sample``.
+        smallest: smallest architecture of the space.
+        largest: largest architecture of the space.
+        label_smoothing: share of the target spread over all classes.
+        forward: runs the active subnetwork at the precision of the training.
+        backward: adds the gradients of a loss, scaled as the precision needs it.
+    """
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        task: Task,
+        batch: Batch,
+        rng: np.random.Generator,
+        smallest: Architecture,
+        largest: Architecture,
+        label_smoothing: float,
+        forward: Callable[..., Tensor],
+        backward: Callable[[Tensor], None],
+    ) -> None:
+        self.supernet: Final = supernet
+        self.batch: Final = batch
+        self.rng: Final = rng
+        self.smallest: Final = smallest
+        self.largest: Final = largest
+        self._task: Final = task
+        self._label_smoothing: Final = label_smoothing
+        self._forward: Final = forward
+        self._backward: Final = backward
+
+    def sample(self) -> Architecture:
+        """Returns a random architecture of the space."""
+        return self.supernet.space.sample(self.rng)
+
+    def forward(self, architecture: Architecture) -> Tensor:
+        """Activates a subnetwork and returns its outputs for the batch; it stays active."""
+        self.supernet.activate(architecture)
+        return self._forward(*self.batch.inputs)
+
+    def loss(self, outputs: Tensor) -> Tensor:
+        """Returns the loss against the targets of the batch, a scalar."""
+        return self._task.loss(outputs, self.batch, self._label_smoothing)
+
+    def distillation_loss(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Returns the loss against the soft outputs of a teacher for the same batch, a scalar."""
+        return self._task.distillation_loss(outputs, teacher.detach(), self.batch)
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of ``loss`` to those of the step; may be called several times."""
+        self._backward(loss)
+
+
+class Strategy(ABC):
+    """Chooses and trains the subnetworks of each step."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def step(self, context: StepContext) -> Mapping[str, float]:
+        """Runs forward and backward passes for one batch.
+
+        Returns:
+            The losses as plain numbers: ``"loss"``, the one that training curves show, and any others by name. A loss
+            that is not finite makes the loop go back to the last good epoch.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the options as JSON; a checkpoint is continued only by the strategy and options that wrote it."""
+        return {}
