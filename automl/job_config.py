@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -91,6 +91,7 @@ class JobConfig(BaseModel):
     )
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the supernet is trained")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="seed of everything")
 
     @field_validator("time_budget", mode="before")
