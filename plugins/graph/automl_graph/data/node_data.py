@@ -1,0 +1,95 @@
+"""A graph with one label per node, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from automl.errors import DataError
+
+__all__ = ["NodeData"]
+
+
+@dataclass(frozen=True, eq=False)
+class NodeData:
+    """Features, edges and labels of one graph.
+
+    Args:
+        name: where the graph is from, a built-in name or a path; for messages.
+        x: features, ``(nodes, width)`` float32.
+        edge_index: source and target of each edge, ``(2, edges)`` int64; an undirected edge stands there twice.
+        y: class of each node, ``(nodes,)`` int64, 0 to classes − 1.
+        class_names: name of each class.
+
+    Raises:
+        DataError: shapes do not fit together, a feature is not finite, an edge ends at no node, or there are fewer than
+            two classes; names the source and the array.
+    """
+
+    name: str
+    x: Tensor
+    edge_index: Tensor
+    y: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_features(self.x, self.name)
+        _check_edges(self.edge_index, len(self.x), self.name)
+        _check_labels(self.y, len(self.x), len(self.class_names), self.name)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return int(self.x.shape[0])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of features, edges and labels, 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for tensor in (self.x, self.edge_index, self.y):
+            digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _check_features(x: Tensor, name: str) -> None:
+    if x.ndim != 2 or not x.shape[0] or not x.shape[1]:
+        raise DataError(
+            f"{name}: 'x' has shape {tuple(x.shape)}; expected (nodes, features) with at least one of each. A graph without "
+            "features can take the degree of each node as its feature."
+        )
+    bad = (~torch.isfinite(x)).nonzero()
+    if len(bad):
+        node, feature = bad[0].tolist()
+        raise DataError(
+            f"{name}: 'x' has {len(bad)} values that are not finite, the first at node {node}, feature {feature}; "
+            "expected finite numbers. Replace or drop them."
+        )
+
+
+def _check_edges(edge_index: Tensor, nodes: int, name: str) -> None:
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        hint = " Transpose it." if edge_index.ndim == 2 and edge_index.shape[1] == 2 else ""
+        raise DataError(f"{name}: 'edge_index' has shape {tuple(edge_index.shape)}; expected (2, edges).{hint}")
+    outside = ((edge_index < 0) | (edge_index >= nodes)).any(dim=0).nonzero().flatten()
+    if len(outside):
+        first = int(outside[0])
+        raise DataError(
+            f"{name}: 'edge_index' has {len(outside)} edges to or from nodes that do not exist, the first at position {first}: "
+            f"{edge_index[0, first].item()} -> {edge_index[1, first].item()}; expected 0 to {nodes - 1}, the rows of 'x'."
+        )
+
+
+def _check_labels(y: Tensor, nodes: int, classes: int, name: str) -> None:
+    if y.shape != (nodes,):
+        raise DataError(f"{name}: 'y' has shape {tuple(y.shape)}; expected ({nodes},), one label for each row of 'x'.")
+    if classes < 2:
+        raise DataError(f"{name}: 'y' holds one class only; expected at least two, or there is nothing to learn.")
+    outside = ((y < 0) | (y >= classes)).nonzero().flatten()
+    if len(outside):
+        node = int(outside[0])
+        raise DataError(f"{name}: 'y' has label {int(y[node])} at node {node}; expected 0 to {classes - 1}.")

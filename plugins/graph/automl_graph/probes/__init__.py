@@ -1,0 +1,6 @@
+"""Probes: numbers read off node features."""
+
+from automl_graph.probes.probe import FeatureProbe
+from automl_graph.probes.smoothness import Smoothness
+
+__all__ = ["FeatureProbe", "Smoothness"]

@@ -1,0 +1,49 @@
+"""The ``graph`` signal: node features that flow along with the edges between the nodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from automl.supernet import PayloadFormat
+
+__all__ = ["Graph", "GraphFormat"]
+
+
+class Graph(NamedTuple):
+    """Nodes with features and directed edges between them; an undirected edge is two directed ones.
+
+    Several graphs are one graph with several components.
+
+    Args:
+        x: features, ``(nodes, width)``.
+        edge_index: source and target of each edge, ``(2, edges)`` int64.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+
+
+@final
+class GraphFormat(PayloadFormat):
+    """The payload is a ``Graph``; a network takes its two tensors ``x`` and ``edge_index``."""
+
+    channel_axis = 1
+
+    def pack(self, *tensors: Tensor) -> Graph:
+        x, edge_index = tensors
+        return Graph(x, edge_index)
+
+    def features(self, payload: Graph) -> Tensor:
+        return payload.x
+
+    def with_features(self, payload: Graph, features: Tensor) -> Graph:
+        return payload._replace(x=features)
+
+    def example(self, batch: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        # Random ends give self loops, double edges and nodes without any edge, all of which blocks must bear.
+        x = torch.randn(batch, width, generator=generator)
+        edge_index = torch.randint(max(1, batch), (2, 2 * batch), generator=generator)
+        return x, edge_index

@@ -1,0 +1,191 @@
+"""Classification of the nodes of one graph, of which some are labelled for training (transductive, full batch)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, final
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from automl.errors import DataError, did_you_mean
+from automl.options import parse_options
+from automl.space import SizeLike
+from automl.tasks import Batch, Task, check_split, evaluate_classifier, stratified_split
+from automl.tasks.splits import PARTS, Part
+from automl_graph.blocks.classifier import NodeClassifier
+from automl_graph.data import NodeData, digits_neighbours, karate_club, read_archive
+from automl_graph.tasks.few_labels import few_labels_split
+from automl_graph.tasks.options import NodeOptions
+
+__all__ = ["NodeClassification"]
+
+
+class _BuiltIn(NamedTuple):
+    read: Callable[[], NodeData]
+    labels_per_class: int
+
+
+_BUILT_IN: Final[Mapping[str, _BuiltIn]] = {
+    "digits-knn": _BuiltIn(digits_neighbours, labels_per_class=20),
+    "karate": _BuiltIn(karate_club, labels_per_class=4),
+}
+
+
+@final
+class NodeClassification(Task):
+    """Assigns one of several classes to each node of a graph.
+
+    Every step and every measurement sees the whole graph; the parts differ in the nodes whose outputs count. One sample is
+    therefore one graph, and a batch of several is several copies side by side, without edges between them.
+
+    Args:
+        data: the labelled graph.
+        split: nodes of each part.
+        options: number of steps in an epoch and the like.
+
+    Example:
+        >>> task = NodeClassification.load("karate", seed=0)
+        >>> task.input_width, task.outputs, {part: len(nodes) for part, nodes in task.split.items()}
+        (34, 2, {'train': 8, 'validation': 13, 'test': 13})
+    """
+
+    options_model: ClassVar[type[BaseModel]] = NodeOptions
+    signal: ClassVar[str] = "graph"
+
+    def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
+        self.split = check_split(split, data.nodes, where=f"{data.name}: split")
+        self.input_width = int(data.x.shape[1])
+        self.outputs = len(data.class_names)
+        self.sample_shape = tuple(data.x.shape)
+        self.fingerprint = data.fingerprint
+        self._data: Final = data
+        self._options: Final = options
+        self._x = F.normalize(data.x, p=1, dim=1) if options.normalise == "row" else data.x
+        self._edge_index = data.edge_index
+        self._y = data.y
+        self._nodes = {part: torch.tensor(self.split[part]) for part in PARTS}
+
+    @classmethod
+    def load(
+        cls,
+        data: str,
+        *,
+        seed: int,
+        split: Mapping[str, list[int]] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> NodeClassification:
+        chosen = parse_options(NodeOptions, options or {}, where="task options")
+        graph = _read(data, chosen)
+        return cls(graph, _split(graph, data, seed, chosen) if split is None else split, chosen)
+
+    @classmethod
+    def recognises(cls, data: str) -> bool:
+        return data in _BUILT_IN or (data.lower().endswith(".npz") and _holds_edges(Path(data)))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
+        self._x = self._x.to(device, dtype)
+        self._edge_index = self._edge_index.to(device)
+        self._y = self._y.to(device)
+        self._nodes = {part: nodes.to(device) for part, nodes in self._nodes.items()}
+
+    def train_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Batch]:
+        for _ in range(self._options.steps_per_epoch):
+            yield self._batch(self._nodes["train"])
+
+    def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        yield self._batch(self._nodes[part][:limit])
+
+    def calibration_batches(self, seed: int, samples: int, batch_size: int) -> Iterator[Batch]:
+        yield self._batch(self._nodes["train"])
+
+    def loss(self, outputs: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(batch.counted(outputs), batch.target, label_smoothing=label_smoothing)
+
+    def evaluate(self, model: nn.Module, part: Part, batch_size: int, limit: int | None = None) -> dict[str, float]:
+        return evaluate_classifier(model, self.batches(part, batch_size, limit), self.outputs)
+
+    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
+        if batch_size == 1:
+            return self._x, self._edge_index
+        first_nodes = torch.arange(batch_size, device=self._x.device) * len(self._x)
+        edges = self._edge_index[:, None, :] + first_nodes[None, :, None]
+        return self._x.repeat(batch_size, 1), edges.flatten(1)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return ("x", "edge_index")
+
+    @property
+    def dynamic_axes(self) -> tuple[dict[int, str], ...]:
+        return ({0: "nodes"}, {1: "edges"})
+
+    def head(self, width: SizeLike) -> nn.Module:
+        return NodeClassifier(width, self.outputs)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        return self._options.steps_per_epoch
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "task": "node-classification",
+            "data": self._data.name,
+            "fingerprint": self.fingerprint,
+            "nodes": self._data.nodes,
+            "edges": int(self._data.edge_index.shape[1]),
+            "features": self.input_width,
+            "classes": list(self._data.class_names),
+            "samples": {part: len(nodes) for part, nodes in self.split.items()},
+            "normalisation": self._options.normalise,
+        }
+
+    def _batch(self, nodes: Tensor) -> Batch:
+        return Batch((self._x, self._edge_index), self._y[nodes], nodes)
+
+
+def _read(data: str, options: NodeOptions) -> NodeData:
+    if data in _BUILT_IN:
+        return _BUILT_IN[data].read()
+    if data.lower().endswith(".npz"):
+        return read_archive(Path(data), undirected=options.undirected)
+    raise DataError(
+        f"{data}: no such graph; expected a .npz file with 'x', 'edge_index' and 'y', or a built-in one."
+        f"{did_you_mean(data, _BUILT_IN)}"
+    )
+
+
+def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[str, list[int]]:
+    usual = _BUILT_IN[data].labels_per_class if data in _BUILT_IN else 0
+    per_class = usual if options.labels_per_class is None else options.labels_per_class
+    labels = graph.y.numpy()
+    if per_class:
+        return few_labels_split(
+            labels,
+            per_class=per_class,
+            validation_share=options.validation / (options.validation + options.test),
+            names=graph.class_names,
+            seed=seed,
+            where=graph.name,
+        )
+    return stratified_split(
+        labels,
+        seed=seed,
+        validation=options.validation,
+        test=options.test,
+        names=graph.class_names,
+        where=graph.name,
+    )
+
+
+def _holds_edges(path: Path) -> bool:
+    """Tells a graph from other ``.npz`` files by its table of contents."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return "edge_index" in archive.files
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
