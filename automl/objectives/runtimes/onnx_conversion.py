@@ -1,0 +1,90 @@
+"""A network as an ONNX model: one graph with weights inside, dynamic axes, and nothing that only helps debugging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import nn
+
+from automl.errors import ExportError, MissingExtraError
+from automl.objectives.inference_copy import inference_copy
+from automl.objectives.quiet import quiet
+from automl.objectives.trace import Trace
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["require_onnx", "to_onnx"]
+
+_LARGEST: Final = 2**31 - 1
+
+
+def to_onnx(model: nn.Module, trace: Trace) -> ModelProto:
+    """Converts a network by ``torch.export`` and torch's ONNX exporter, and lets the ONNX checker look at it.
+
+    Notes on where each node came from are removed: they hold paths and source lines of the exporting machine, and take
+    more room than the graph itself.
+
+    Raises:
+        MissingExtraError: a package for ONNX is not installed.
+        ExportError: an operator has no ONNX form, a dynamic axis turns out fixed, or the model exceeds the 2 GiB that one
+            ONNX file can hold.
+    """
+    require_onnx()
+    import onnx
+
+    try:
+        with quiet("torch.onnx", "torch.export", "onnxscript", "onnx_ir"):
+            program = torch.onnx.export(
+                inference_copy(model),
+                trace.inputs,
+                dynamo=True,
+                dynamic_shapes=trace.dynamic_shapes(),
+                input_names=list(trace.names),
+                output_names=["output"],
+                external_data=False,
+                verbose=False,
+            )
+            if program is None:
+                raise ExportError("onnx: torch returned no program.")
+            proto: ModelProto = program.model_proto
+            _strip(proto)
+            if proto.ByteSize() > _LARGEST:
+                raise ExportError("onnx: the model is larger than 2 GiB, the most that one ONNX file can hold.")
+            onnx.checker.check_model(proto)
+    except ExportError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise ExportError(
+            f"onnx: the network cannot be converted: {reason[0] if reason else type(error).__name__}"
+        ) from error
+    return proto
+
+
+def require_onnx() -> None:
+    """Checks that everything is installed that writes and runs ONNX files.
+
+    Raises:
+        MissingExtraError: something is not; the message holds the pip command.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"ONNX needs {', '.join(missing)}, which is not installed. "
+            "Install it with: pip install 'automl-supernets[export]'"
+        )
+
+
+def _strip(proto: ModelProto) -> None:
+    graph = proto.graph
+    for item in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    del graph.metadata_props[:]
+    del proto.metadata_props[:]
+    proto.doc_string = graph.doc_string = ""
+    del graph.value_info[:]  # shapes of intermediate tensors; every runtime infers them

@@ -1,0 +1,43 @@
+"""What a network is traced with when it is exported: example inputs, their names and their dynamic axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from torch import Tensor
+from torch.export import Dim
+
+if TYPE_CHECKING:
+    from automl.tasks import Task
+
+__all__ = ["TRACE_BATCH", "Trace"]
+
+TRACE_BATCH: Final = 3
+"""Samples in the traced batch: not 1, as tracers treat a length of 0 or 1 as a constant even where it may vary."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Example inputs with names and dynamic axes.
+
+    Attributes:
+        inputs: positional inputs of the network; every dynamic axis is longer than 1.
+        names: name of each input in the exported file.
+        dynamic_axes: for each input, axes of variable length and their names; equal names have equal length.
+    """
+
+    inputs: tuple[Tensor, ...]
+    names: tuple[str, ...]
+    dynamic_axes: tuple[dict[int, str], ...]
+
+    @classmethod
+    def of(cls, task: Task) -> Trace:
+        """Takes inputs, names and axes from a task."""
+        return cls(task.example_inputs(TRACE_BATCH), task.input_names, task.dynamic_axes)
+
+    def dynamic_shapes(self) -> tuple[dict[int, Dim] | None, ...]:
+        """Returns the axes as ``torch.export`` wants them: one ``Dim`` for each name, None for a fixed input."""
+        names = {name for axes in self.dynamic_axes for name in axes.values()}
+        dims = {name: Dim(name) for name in names}
+        return tuple({axis: dims[name] for axis, name in axes.items()} or None for axes in self.dynamic_axes)
