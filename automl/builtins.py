@@ -99,14 +99,14 @@ def automl_searchers() -> list[Searcher]:
 def automl_objectives() -> list[Objective]:
     """Quantities that a search minimises."""
     return [
-        Objective(name="error", summary="Share of wrong predictions", target="automl.objectives.quality:Error"),
+        Objective(name="error", summary="Share of wrong predictions", target="automl.objectives.error:Error"),
         Objective(
             name="latency",
             summary="Median time of one forward of the extracted model",
             target="automl.objectives.latency:Latency",
             unit="ms",
         ),
-        Objective(name="loss", summary="Loss on held-out data", target="automl.objectives.quality:Loss"),
+        Objective(name="loss", summary="Loss on held-out data", target="automl.objectives.loss:Loss"),
         Objective(
             name="macs",
             summary="Multiply-accumulates of one forward of one sample",
@@ -129,11 +129,11 @@ def automl_objectives() -> list[Objective]:
 def automl_runtimes() -> list[Runtime]:
     """Software in which latency is measured."""
     return [
-        Runtime(name="eager", summary="torch as is", target="automl.objectives.runtimes:Eager"),
+        Runtime(name="eager", summary="torch as is", target="automl.objectives.runtimes.eager:Eager"),
         Runtime(
             name="onnxruntime",
             summary="ONNX Runtime on the exported model",
-            target="automl.objectives.runtimes:OnnxRuntime",
+            target="automl.objectives.runtimes.onnx_runtime:OnnxRuntime",
             requires=("onnx", "onnxscript", "onnxruntime"),
             extra=_EXPORT,
         ),
@@ -147,16 +147,18 @@ def automl_exporters() -> list[Exporter]:
         Exporter(
             name="onnx",
             summary="ONNX graph with a dynamic batch",
-            target="automl.export.onnx:OnnxExporter",
+            target="automl.export.onnx_exporter:OnnxExporter",
             suffix=".onnx",
             requires=("onnx", "onnxscript", "onnxruntime"),
             extra=_EXPORT,
         ),
-        Exporter(name="pt2", summary="torch.export program", target="automl.export.pt2:Pt2Exporter", suffix=".pt2"),
+        Exporter(
+            name="pt2", summary="torch.export program", target="automl.export.pt2_exporter:Pt2Exporter", suffix=".pt2"
+        ),
         Exporter(
             name="safetensors",
             summary="Weights, architecture and manifest",
-            target="automl.export.safetensors:SafetensorsExporter",
+            target="automl.export.safetensors_exporter:SafetensorsExporter",
             suffix=".safetensors",
         ),
     ]
