@@ -15,6 +15,7 @@ __all__ = [
     "ConstraintError",
     "DataError",
     "ExportError",
+    "InterruptedJobError",
     "MissingExtraError",
     "PluginError",
     "RunError",
@@ -89,6 +90,12 @@ class ExportError(AutomlError):
 
 class TrainingError(AutomlError):
     """Training cannot go on: it diverged again and again, or there is nothing to train on."""
+
+
+class InterruptedJobError(AutomlError):
+    """The user stopped the job; what was done so far is safe and the same command goes on."""
+
+    exit_code = 130
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

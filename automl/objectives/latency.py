@@ -37,6 +37,7 @@ class Latency(Objective):
 
     name: ClassVar[str] = "latency"
     unit: ClassVar[str] = "ms"
+    repeatable: ClassVar[bool] = False
     options_model: ClassVar[type[BaseModel]] = LatencyOptions
 
     def __init__(

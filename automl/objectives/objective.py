@@ -25,12 +25,14 @@ class Objective(ABC):
     Attributes:
         name: name in jobs, constraints and tables.
         unit: unit of the values in plain text; empty for pure numbers.
+        repeatable: a second measurement gives the same value; where it does not, the members of a front are measured again.
         options_model: pydantic model of the keyword arguments. A field called ``runtime`` holds the name of a runtime;
             the objective is given the runtime itself.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str] = ""
+    repeatable: ClassVar[bool] = True
     options_model: ClassVar[type[BaseModel]] = NoOptions
 
     @abstractmethod

@@ -1,0 +1,37 @@
+"""Jobs: a resolved configuration run to a front, and what is done with it afterwards. Imports torch on first use."""
+
+from typing import TYPE_CHECKING
+
+from automl._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from automl.job.parts import JobParts, resolve_parts
+    from automl.job.run import load_supernet, make_evaluator, open_ledger, run_job
+    from automl.job.winners import export_picked, measure_picked, pick
+
+__all__ = [
+    "JobParts",
+    "export_picked",
+    "load_supernet",
+    "make_evaluator",
+    "measure_picked",
+    "open_ledger",
+    "pick",
+    "resolve_parts",
+    "run_job",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "JobParts": "automl.job.parts",
+        "resolve_parts": "automl.job.parts",
+        "load_supernet": "automl.job.run",
+        "make_evaluator": "automl.job.run",
+        "open_ledger": "automl.job.run",
+        "run_job": "automl.job.run",
+        "export_picked": "automl.job.winners",
+        "measure_picked": "automl.job.winners",
+        "pick": "automl.job.winners",
+    },
+)

@@ -1,0 +1,309 @@
+"""A job from its configuration to the report: train once, search, measure the front. Resumable at every moment.
+
+Each stage leaves a file that says it is done, so running the same job again does what is still missing:
+
+    split.json → training.ckpt … supernet.safetensors → ranges.json → ledger.log, searcher.json → front.json → report.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.errors import AutomlError, ConstraintError, InterruptedJobError
+from automl.host import Host
+from automl.job.evaluation import Evaluator
+from automl.job.front import build_front
+from automl.job.parts import JobParts, resolve_parts
+from automl.job_config import JobConfig
+from automl.objectives.context import cpu_name, versions
+from automl.objectives.feasibility import constraint_ranges
+from automl.objectives.units import format_value
+from automl.progress import Progress, SilentProgress
+from automl.report import write_report
+from automl.run_folder import Run
+from automl.search.driver import run_search
+from automl.search.ledger import Ledger
+from automl.search.measurement import Measurement, Outcome
+from automl.space import Architecture, Ordinal
+from automl.supernet import Supernet, build_supernet
+from automl.tasks.task import Task
+from automl.training import train
+
+__all__ = ["load_supernet", "make_evaluator", "open_ledger", "run_job"]
+
+_log = logging.getLogger(__name__)
+
+
+def run_job(
+    job: JobConfig,
+    folder: Path,
+    *,
+    host: Host,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Runs a job, or continues it where it stopped.
+
+    Args:
+        job: the resolved job.
+        folder: the run folder; created where it does not exist.
+        host: where components are looked up.
+        overwrite: start anew even if the folder holds a run.
+        progress: receives progress.
+        stop: asked between training steps and between groups of candidates; true ends the job cleanly.
+
+    Raises:
+        UserError: something about the job, its data or the folder is wrong; nothing was written if it shows before the start.
+        InterruptedJobError: ``stop`` ended the job before its front was written.
+    """
+    progress = progress or SilentProgress()
+    parts = resolve_parts(job, host)
+    task = _load_task(job, parts, split=None)
+    supernet = build_supernet(parts.skeleton, task, host)
+    parts.searcher(supernet.space)  # refuses wrong options before anything is written
+    run = Run.start(folder, job, overwrite=overwrite)
+    with run.lock():
+        if run.has("split.json"):
+            task = _load_task(job, parts, split=run.read_json("split.json"))
+            supernet = build_supernet(parts.skeleton, task, host)
+        else:
+            run.write_json("split.json", task.split)
+        host.hook.automl_job_started(run=run, job=job)
+        _train(run, parts, supernet, task, host, progress, stop)
+        evaluator = make_evaluator(run, parts, supernet, task)
+        _ranges(run, parts, supernet, evaluator, progress)
+        measurements = _search(run, parts, supernet, evaluator, host, progress, stop)
+        _finish(run, parts, supernet, task, evaluator, measurements, host, progress)
+    return run
+
+
+def load_supernet(run: Run, host: Host) -> tuple[Supernet, Task, JobParts]:
+    """Returns the trained supernet of a run with its task and parts.
+
+    Raises:
+        RunError: the run has not come that far, or a file is damaged.
+    """
+    parts = resolve_parts(run.job, host)
+    task = _load_task(run.job, parts, split=run.read_json("split.json"))
+    supernet = build_supernet(parts.skeleton, task, host)
+    supernet.load(run.path("supernet.safetensors"))
+    return supernet, task, parts
+
+
+def make_evaluator(run: Run, parts: JobParts, supernet: Supernet, task: Task) -> Evaluator:
+    """Returns the evaluator that measures candidates of a run, always in the same way."""
+
+    def remember(digest: str, context: Mapping[str, Any]) -> None:
+        known = run.read_json("contexts.json") if run.has("contexts.json") else {}
+        if digest not in known:
+            run.write_json("contexts.json", {**known, digest: dict(context)})
+
+    return Evaluator(
+        supernet,
+        task,
+        objectives=parts.objectives,
+        limits=parts.limits,
+        constraints=parts.constraints,
+        config=run.job.evaluation,
+        seed=run.job.seed,
+        remember_context=remember,
+    )
+
+
+def open_ledger(run: Run, parts: JobParts, supernet: Supernet, *, read_only: bool = False) -> Ledger:
+    """Opens the ledger of a run."""
+    return Ledger(
+        run.job.storage or run.path("ledger.log"),
+        space=supernet.space,
+        objectives=[o.name for o in parts.objectives],
+        study_name=run.name if run.job.storage else "search",
+        read_only=read_only,
+    )
+
+
+def _load_task(job: JobConfig, parts: JobParts, split: Mapping[str, list[int]] | None) -> Task:
+    return parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
+
+
+def _train(
+    run: Run, parts: JobParts, supernet: Supernet, task: Task, host: Host, progress: Progress, stop: Callable[[], bool]
+) -> None:
+    weights = run.path("supernet.safetensors")
+    if weights.is_file():
+        supernet.load(weights)
+        return
+    shown = _TrainingProgress(progress, stop)
+    try:
+        train(
+            supernet,
+            task,
+            run.job.training,
+            strategy=parts.strategy,
+            folder=run.folder,
+            seed=run.job.seed,
+            device=run.job.device,
+            observer=lambda epoch, record: host.hook.automl_epoch_ended(run=run, epoch=epoch, record=record),
+            progress=shown,
+        )
+    finally:
+        progress.end()
+    supernet.save(weights)
+
+
+class _TrainingProgress:
+    """Shows a training as one stage, and is where a stop can take hold: every epoch before is safe on disk."""
+
+    def __init__(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        self._progress = progress
+        self._stop = stop
+
+    def start(self, total: int, completed: int) -> None:
+        self._progress.begin("training the supernet", total, "step", completed)
+
+    def advance(self, steps: int = 1) -> None:
+        self._progress.advance(steps)
+        if self._stop():
+            raise InterruptedJobError(
+                "stopped in training; the same command continues with the epoch that was under way."
+            )
+
+    def epoch_ended(self, record: Mapping[str, Any]) -> None:
+        validation = record.get("validation") or {}
+        errors = ", ".join(f"{name} {values['error']:.1%}" for name, values in validation.items() if "error" in values)
+        self._progress.note(f"epoch {record['epoch']}: loss {record['loss']:.3f}, validation error: {errors}")
+        for warning in record.get("warnings", ()):
+            self._progress.note(f"epoch {record['epoch']}: {warning}")
+
+
+def _ranges(run: Run, parts: JobParts, supernet: Supernet, evaluator: Evaluator, progress: Progress) -> None:
+    """Measures the anchors once and refuses constraints that cannot be met."""
+    if not run.has("ranges.json"):
+        space, rng = supernet.space, np.random.default_rng(run.job.seed)
+        anchors = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(run.job.evaluation.anchors))]
+        progress.begin("measuring smallest, largest and random subnetworks", len(anchors), "model")
+        outcomes = evaluator(anchors)
+        progress.end()
+        entries = [_anchor(a, o) for a, o in zip(anchors, outcomes, strict=True)]
+        named = {"smallest": entries[0], "largest": entries[1], "random": entries[2:]}
+        ordered = all(isinstance(d, Ordinal) for d in space.dimensions.values())
+        ranges = [r.to_json() for r in constraint_ranges(parts.constraints, named, ordered=ordered)]
+        run.write_json("ranges.json", {"anchors": named, "constraints": ranges})
+    content = run.read_json("ranges.json")
+    impossible = []
+    for entry in content["constraints"]:
+        name = entry["objective"]
+        unit = next(q.unit for q in parts.quantities if q.name == name)
+        if entry["lowest"] is not None:
+            low, high = (format_value(name, entry[k], unit) for k in ("lowest", "highest"))
+            progress.note(
+                f"{entry['text']}: {name} of smallest, largest and random subnetworks lies between {low} and {high}"
+            )
+        if entry["note"]:
+            progress.note(f"{entry['text']}: {entry['note']}")
+        if not entry["reachable"]:
+            impossible.append(
+                entry["text"] + (f" ({name} lies between {low} and {high})" if entry["lowest"] is not None else "")
+            )
+    if impossible:
+        raise ConstraintError(
+            f"no architecture of {run.job.space} can meet: {'; '.join(impossible)}. Loosen the constraint or choose "
+            "another space, and --overwrite or another --name."
+        )
+
+
+def _anchor(architecture: Architecture, outcome: Outcome) -> dict[str, Any]:
+    measured = outcome.details.get("measured", {})
+    return {
+        "id": architecture.id,
+        "architecture": dict(architecture),
+        "values": {name: value["value"] for name, value in measured.items()},
+        "failure": outcome.failure,
+    }
+
+
+def _search(
+    run: Run,
+    parts: JobParts,
+    supernet: Supernet,
+    evaluator: Evaluator,
+    host: Host,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> list[Measurement]:
+    with open_ledger(run, parts, supernet) as ledger:
+        for note in ledger.notes:
+            progress.note(note)
+        space = supernet.space
+        total = min(run.job.trials, space.size())
+        progress.begin("searching", total, "candidate", completed=min(total, len(ledger.read())))
+        failures = 0
+
+        def measured(measurement: Measurement) -> None:
+            nonlocal failures
+            failures += measurement.values is None
+            host.hook.automl_candidate_measured(run=run, measurement=measurement)
+            progress.advance(status=f"{failures} failed" if failures else "")
+
+        try:
+            return run_search(
+                space,
+                parts.searcher(space),
+                evaluator,
+                ledger,
+                trials=run.job.trials,
+                group_size=run.job.evaluation.group,
+                state_file=run.path("searcher.json"),
+                time_budget=run.job.time_budget,
+                stop=stop,
+                progress=measured,
+            )
+        finally:
+            progress.end()
+
+
+def _finish(
+    run: Run,
+    parts: JobParts,
+    supernet: Supernet,
+    task: Task,
+    evaluator: Evaluator,
+    measurements: Sequence[Measurement],
+    host: Host,
+    progress: Progress,
+) -> None:
+    numbers = {
+        "complete": sum(m.values is not None for m in measurements),
+        "failed": sum(m.values is None for m in measurements),
+    }
+    if run.has("front.json") and run.read_json("front.json").get("trials", {}).items() >= numbers.items():
+        return
+    front = build_front(measurements, evaluator, parts.objectives, progress=progress)
+    content = {
+        "objectives": [{"name": o.name, "unit": o.unit} for o in parts.objectives],
+        **front,
+        "machine": {"cpu": cpu_name(), "versions": versions("automl-supernets", "torch", "optuna", "numpy")},
+        "job": {
+            "space": run.job.space,
+            "space_digest": supernet.space.digest,
+            "space_size": supernet.space.size(),
+            "task": parts.task_name,
+            "data": parts.data,
+            "data_fingerprint": task.fingerprint,
+            "seed": run.job.seed,
+            "strategy": run.job.strategy,
+            "searcher": run.job.searcher,
+        },
+        "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in measurements), 3)},
+    }
+    run.write_json("front.json", content)
+    host.hook.automl_job_finished(run=run, front=content)
+    try:
+        write_report(run.folder)
+    except AutomlError as error:
+        progress.note(f"the report could not be written: {error}")
