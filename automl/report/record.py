@@ -1,0 +1,241 @@
+"""What a run folder says, read once: trials, front, training history, job. Missing parts are empty, never an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automl.errors import RunError, did_you_mean
+from automl.report.axis import Axis
+from automl.report.trials import Trials, read_trials
+
+__all__ = ["Member", "RunRecord", "read_run"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of the front.
+
+    Attributes:
+        searched: values that the search saw, by objective.
+        measured: values of the final measurement, by objective: ``{"value": v, "low": l, "high": h}``.
+        test: quality on the test part, measured once.
+    """
+
+    id: str
+    architecture: dict[str, Any]
+    searched: dict[str, float]
+    measured: dict[str, dict[str, float | None]]
+    test: dict[str, float]
+    feasible: bool
+    number: int | None
+    kind: str
+
+    def value(self, name: str) -> float | None:
+        """Returns the final value of an objective, or what the search saw where it was not measured again."""
+        final = self.measured.get(name, {}).get("value")
+        return final if final is not None else self.searched.get(name)
+
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """Returns the interval of a measured value; None for values without one."""
+        entry = self.measured.get(name, {})
+        low, high = entry.get("low"), entry.get("high")
+        return None if low is None or high is None else (low, high)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything that a report shows.
+
+    Attributes:
+        folder: the run folder.
+        axes: the objectives, in the order of ``trials.values``.
+        job: the resolved job as a mapping; empty if there is none.
+        job_text: the text of ``job.yaml``.
+        summary: the object of ``front.json``; empty before the search has ended.
+        ranges: the object of ``ranges.json``; empty before the search has begun.
+        training: one record per epoch.
+        skeleton: slots of the search space as a mapping; None for spaces without slots.
+        exports: manifests of exported models, by path relative to the run folder.
+    """
+
+    folder: Path
+    axes: list[Axis]
+    trials: Trials
+    members: list[Member]
+    job: dict[str, Any]
+    job_text: str
+    summary: dict[str, Any]
+    ranges: dict[str, Any]
+    training: list[dict[str, Any]]
+    skeleton: dict[str, Any] | None
+    exports: dict[str, dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Name of the run: that of its folder."""
+        return self.folder.name
+
+    @property
+    def picks(self) -> dict[str, str]:
+        """Named members of the front, such as ``{"knee": id}``."""
+        return dict(self.summary.get("picks") or {})
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """In which circumstances values were measured."""
+        return dict(self.summary.get("context") or self.ranges.get("context") or {})
+
+    @property
+    def anchors(self) -> dict[str, dict[str, Any]]:
+        """The smallest and the largest architecture of the space with their values."""
+        anchors = self.ranges.get("anchors") or {}
+        return {name: anchors[name] for name in ("smallest", "largest") if name in anchors}
+
+    @property
+    def constraints(self) -> list[dict[str, Any]]:
+        """Each constraint with its range over the anchors."""
+        return list(self.ranges.get("constraints") or [])
+
+    @cached_property
+    def badges(self) -> dict[str, list[str]]:
+        """For each picked id the names it was picked by, ``knee`` first."""
+        names: dict[str, list[str]] = {}
+        for pick in sorted(self.picks, key=lambda name: (name != "knee", name)):
+            names.setdefault(self.picks[pick], []).append(pick)
+        return names
+
+    def member(self, pick: str | None) -> Member | None:
+        """Returns the member with an id or a pick name; by default the knee, else the first.
+
+        Raises:
+            RunError: no member is called so; offers the nearest names.
+        """
+        by_id = {member.id: member for member in self.members}
+        if pick is None:
+            return by_id.get(self.picks.get("knee", "")) or next(iter(self.members), None)
+        found = by_id.get(self.picks.get(pick, pick))
+        if found is None:
+            offer = did_you_mean(pick, [*self.picks, *by_id])
+            raise RunError(f"{self.folder}: no member of the front is called {pick!r}.{offer}")
+        return found
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads a run folder.
+
+    Raises:
+        RunError: there is no such folder, or one of its files is damaged; names the file.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such run folder.")
+    job_text = _read_text(folder / "job.yaml")
+    job = _read_job(folder / "job.yaml", job_text)
+    summary = _read_object(folder / "front.json")
+    ranges = _read_object(folder / "ranges.json")
+    training = _read_json(folder / "training.json") or []
+    axes = _quantities(folder, summary, job)
+    return RunRecord(
+        folder=folder,
+        axes=axes,
+        trials=read_trials(folder, job.get("storage"), len(axes)),
+        members=[_member(folder, entry) for entry in summary.get("members", [])],
+        job=job,
+        job_text=job_text,
+        summary=summary,
+        ranges=ranges,
+        training=_epochs(folder / "training.json", training),
+        skeleton=_skeleton(folder, job),
+        exports=_read_exports(folder),
+    )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}.") from error
+
+
+def _read_json(path: Path) -> Any:
+    text = _read_text(path)
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path}: damaged: {error}. Move the file away to report on the rest of the run.") from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: expected a JSON object, got {type(content).__name__}.")
+    return content
+
+
+def _read_job(path: Path, text: str) -> dict[str, Any]:
+    try:
+        job = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError as error:
+        raise RunError(f"{path}: not valid YAML: {error}.") from error
+    return job if isinstance(job, dict) else {}
+
+
+def _quantities(folder: Path, summary: Mapping[str, Any], job: Mapping[str, Any]) -> list[Axis]:
+    entries: Sequence[Any] = summary.get("objectives") or job.get("objectives") or job.get("objective") or []
+    axes = []
+    for entry in [entries] if isinstance(entries, str) else entries:
+        if isinstance(entry, str):
+            axes.append(Axis(entry))
+        elif isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
+            axes.append(Axis(entry["name"], str(entry.get("unit") or "")))
+        else:
+            raise RunError(f"{folder}: malformed objective {entry!r}; expected a name, or a name with a unit.")
+    return axes
+
+
+def _member(folder: Path, entry: Mapping[str, Any]) -> Member:
+    try:
+        return Member(
+            id=str(entry["id"]),
+            architecture=dict(entry.get("architecture") or {}),
+            searched=dict(entry.get("searched") or {}),
+            measured=dict(entry.get("measured") or {}),
+            test=dict(entry.get("test") or {}),
+            feasible=bool(entry.get("feasible", True)),
+            number=entry.get("number"),
+            kind=str(entry.get("kind", "subnet")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / 'front.json'}: malformed member {entry!r}.") from error
+
+
+def _epochs(path: Path, history: Any) -> list[dict[str, Any]]:
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        raise RunError(f"{path}: expected a list of one object per epoch.")
+    return history
+
+
+def _skeleton(folder: Path, job: Mapping[str, Any]) -> dict[str, Any] | None:
+    for candidate in (_read_object(folder / "space.json"), job.get("space")):
+        if isinstance(candidate, dict) and isinstance(candidate.get("slots"), dict):
+            return candidate
+    return None
+
+
+def _read_exports(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        str(path.parent.relative_to(folder)): _read_object(path)
+        for path in sorted(folder.glob("exports/*/manifest.json"))
+    }
