@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.objectives.macs import Macs, count_macs
     from automl.objectives.objective import Objective
     from automl.objectives.params import Params, count_params
-    from automl.objectives.peak_memory import PeakMemory, peak_memory
+    from automl.objectives.peak_memory import PeakMemory, peak_bytes
     from automl.objectives.size import Size, state_bytes
     from automl.objectives.trace import Trace
     from automl.objectives.units import BUILT_IN_UNITS, format_value
@@ -42,7 +42,7 @@ __all__ = [
     "count_params",
     "format_value",
     "parse_constraints",
-    "peak_memory",
+    "peak_bytes",
     "state_bytes",
 ]
 
@@ -69,7 +69,7 @@ __getattr__ = lazy_names(
         "count_params": "automl.objectives.params",
         "format_value": "automl.objectives.units",
         "parse_constraints": "automl.objectives.constraints",
-        "peak_memory": "automl.objectives.peak_memory",
+        "peak_bytes": "automl.objectives.peak_memory",
         "state_bytes": "automl.objectives.size",
     },
 )

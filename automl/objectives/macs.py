@@ -80,7 +80,7 @@ def _recurrent(x: Sequence[int], to_gates: Sequence[int], recurrent: Sequence[in
 
 def _bilinear(left: Sequence[int], weight: Sequence[int], right: Sequence[int], *_: Any, **__: Any) -> int:
     """``nn.Bilinear``: for each row and output, ``left @ W`` and then a product with ``right``."""
-    rows, outputs, first, second = left[0], weight[1], left[-1], right[-1]
+    rows, outputs, first, second = left[0], weight[0], left[-1], right[-1]
     return 2 * rows * outputs * (first * second + second)
 
 

@@ -18,7 +18,7 @@ from automl.objectives.objective import Objective
 from automl.objectives.size import state_bytes
 from automl.objectives.value import Value
 
-__all__ = ["PeakMemory", "peak_memory"]
+__all__ = ["PeakMemory", "peak_bytes"]
 
 
 @final
@@ -34,14 +34,14 @@ class PeakMemory(Objective):
     unit: ClassVar[str] = "B"
 
     def measure(self, candidate: Candidate) -> Value:
-        return Value(float(peak_memory(candidate.model, candidate.example_inputs(1))), context={"batch_size": 1})
+        return Value(float(peak_bytes(candidate.model, candidate.example_inputs(1))), context={"batch_size": 1})
 
 
-def peak_memory(model: nn.Module, inputs: Sequence[Tensor]) -> int:
+def peak_bytes(model: nn.Module, inputs: Sequence[Tensor]) -> int:
     """Returns the peak of bytes alive during ``model(*inputs)``: weights, inputs and activations.
 
     Example:
-        >>> peak_memory(nn.ReLU(), (torch.zeros(1, 10),))  # 10 floats in, 10 floats out
+        >>> peak_bytes(nn.ReLU(), (torch.zeros(1, 10),))  # 10 floats in, 10 floats out
         80
     """
     held = [*model.parameters(), *model.buffers()]

@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-__all__ = ["interleaved_times", "median_interval", "steady_machine"]
+__all__ = ["flushed_denormals", "interleaved_times", "median_interval", "steady_machine"]
 
 _VISIT_SECONDS: Final = 1e-3
 _MOST_CALLS: Final = 100
@@ -95,21 +95,32 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
 def steady_machine(threads: int) -> Iterator[None]:
     """Fixes what would make two timings differ, and puts everything back afterwards.
 
-    The number of torch threads is set, garbage collection waits, and denormal numbers are flushed to zero in this thread:
-    random or pruned weights can produce them, and they cost a hundred times a normal operation.
+    The number of torch threads is set, garbage collection waits, and denormal numbers are flushed to zero: random or
+    pruned weights can produce them, and they cost a hundred times a normal operation.
     """
-    threads_before, flushed_before, collecting = torch.get_num_threads(), _denormals_are_flushed(), gc.isenabled()
+    threads_before, collecting = torch.get_num_threads(), gc.isenabled()
     gc.collect()
     gc.disable()
     torch.set_num_threads(threads)
+    try:
+        with flushed_denormals():
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Flushes denormal numbers to zero in this thread and in threads that it starts; then as before."""
+    # torch has no getter; a denormal that survives an addition tells
+    before = torch.tensor(1e-40).add(torch.tensor(0.0)).item() == 0.0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(flushed_before)
-        torch.set_num_threads(threads_before)
-        if collecting:
-            gc.enable()
+        torch.set_flush_denormal(before)
 
 
 def _calls_per_visit(function: Callable[[], object], clock: Callable[[], float]) -> int:
@@ -122,8 +133,3 @@ def _mean_time(function: Callable[[], object], calls: int, clock: Callable[[], f
     for _ in range(calls):
         function()
     return (clock() - start) / calls
-
-
-def _denormals_are_flushed() -> bool:
-    # torch has no getter; a denormal that survives an addition tells
-    return bool(torch.tensor(1e-40, dtype=torch.float32).add(torch.tensor(0.0)).item() == 0.0)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from automl.objectives.runtimes.onnx_conversion import to_onnx
 from automl.objectives.runtimes.runtime import Runtime
+from automl.objectives.timing import flushed_denormals
 from automl.objectives.trace import Trace
 
 __all__ = ["OnnxRuntime"]
@@ -31,10 +32,9 @@ class OnnxRuntime(Runtime):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors only
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        program = onnxruntime.InferenceSession(
-            to_onnx(model, traced).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        content = to_onnx(model, traced).SerializeToString()
+        with flushed_denormals():  # its own threads are started here
+            program = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         known = {value.name for value in program.get_inputs()}  # an input that the network ignores is not in the file
         feeds = {
             name: tensor.detach().cpu().numpy()
