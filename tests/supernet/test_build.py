@@ -1,0 +1,287 @@
+"""Skeletons become supernets: dimensions, coupling, merges, and errors of blocks that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from automl import elastic
+from automl.errors import ConfigError, UnknownNameError, UserError
+from automl.host import Family, Host, hookimpl
+from automl.space import SizeLike, as_ordinal
+from automl.supernet import Supernet, build_supernet, load_skeleton
+from automl.supernet.schema import Skeleton, read_skeleton
+
+
+class Plain(nn.Module):
+    """Conv with an elastic kernel."""
+
+    def __init__(self, inp: SizeLike, out: SizeLike, *, stride: int = 1, kernel: Any = (1, 3)) -> None:
+        super().__init__()
+        self.kernel = as_ordinal(kernel)
+        self.conv = elastic.Conv2d(inp, out, self.kernel, stride=stride)
+        self.norm = elastic.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.conv(x)))
+
+
+class Fixed(nn.Module):
+    """Cannot down-sample."""
+
+    def __init__(self, inp: SizeLike, out: SizeLike) -> None:
+        super().__init__()
+        self.conv = elastic.Conv2d(inp, out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.conv(x))
+
+
+class Head(nn.Module):
+    def __init__(self, inp: SizeLike, out: int, *, hidden: int = 5) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(elastic.Linear(inp, hidden), nn.ReLU(), elastic.Linear(hidden, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.mean((2, 3)))
+
+
+class Toy:
+    """A plugin with blocks of two signals."""
+
+    @hookimpl
+    def automl_families(self) -> list[Family]:
+        def family(name: str, accepts: str = "image", produces: str = "image", target: str = "Plain") -> Family:
+            return Family(
+                name=f"toy.{name}", summary="toy", target=f"{__name__}:{target}", accepts=accepts, produces=produces
+            )
+
+        return [
+            family("plain"),
+            family("fixed", target="Fixed"),
+            family("head", produces="logits", target="Head"),
+            family("graph", accepts="graph", produces="graph"),
+        ]
+
+
+class ToyTask:
+    """As much of a task as building needs."""
+
+    signal = "image"
+    input_width = 3
+    outputs = 4
+
+    def head(self, width: SizeLike) -> nn.Module:
+        return Head(width, self.outputs)
+
+
+@pytest.fixture(scope="module")
+def host() -> Host:
+    import sys
+
+    sys.modules[__name__] = sys.modules.get(__name__) or type(sys)(__name__)
+    vars(sys.modules[__name__]).update(Plain=Plain, Fixed=Fixed, Head=Head)
+    return Host.load(entry_points=False, plugins=[Toy()])
+
+
+def _skeleton(tmp_path: Path, slots: str, rest: str = "output: b\n") -> Skeleton:
+    path = tmp_path / "space.yaml"
+    path.write_text(f"space: image/toy\ninput: image\nslots:\n{slots}{rest}")
+    return read_skeleton(path)
+
+
+def _build(host: Host, tmp_path: Path, slots: str, rest: str = "output: b\n") -> Supernet:
+    return build_supernet(_skeleton(tmp_path, slots, rest), ToyTask(), host)  # type: ignore[arg-type]
+
+
+TWO = """  a: {from: input, blocks: [toy.plain], width: [5, 7], stride: 2}
+  b: {from: a, blocks: [toy.plain, toy.fixed], width: [6, 9, 11], depth: [1, 2, 3]}
+"""
+
+
+def _randomised(supernet: Supernet) -> Supernet:
+    generator = torch.Generator().manual_seed(1)
+    supernet.double()
+    for tensor in (*supernet.parameters(), *supernet.buffers()):
+        if tensor.is_floating_point():
+            tensor.data.copy_(torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) + 0.3)
+    return supernet.eval()
+
+
+def test_dimensions_are_named_by_slot_and_the_size_is_exact(host: Host, tmp_path: Path) -> None:
+    supernet = _build(host, tmp_path, TWO)
+    assert {
+        "a.width",
+        "a.blocks.0.kernel",
+        "b.width",
+        "b.depth",
+        "b.blocks.0.choice",
+        "b.blocks.0.toy_plain.kernel",
+    } <= set(supernet.space.dimensions)
+    per_block = 2 + 1  # plain with two kernels, or fixed
+    assert supernet.space.size() == 2 * 2 * 3 * (per_block + per_block**2 + per_block**3)
+
+
+def test_every_architecture_extracts_to_what_it_computes_when_active(host: Host, tmp_path: Path) -> None:
+    supernet = _randomised(_build(host, tmp_path, TWO))
+    x = torch.randn(3, 3, 9, 7, dtype=torch.float64)
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        architecture = supernet.space.sample(rng)
+        supernet.activate(architecture)
+        assert supernet.active == architecture
+        other = supernet.space.sample(rng)
+        expected = supernet(x)
+        extracted = supernet.extract(architecture)
+        supernet.activate(other)
+        torch.testing.assert_close(extracted(x), expected, rtol=0, atol=1e-12)
+        assert not any(isinstance(m, elastic.Conv2d | elastic.Choice | elastic.Repeat) for m in extracted.modules())
+        supernet.activate(architecture)
+        assert torch.equal(supernet(x), expected)
+
+
+def test_extracting_keeps_the_active_subnetwork(host: Host, tmp_path: Path) -> None:
+    supernet = _build(host, tmp_path, TWO)
+    supernet.activate(supernet.space.smallest())
+    supernet.extract(supernet.space.largest())
+    assert supernet.active == supernet.space.smallest()
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_merges(host: Host, tmp_path: Path, merge: str) -> None:
+    slots = f"""  a: {{from: input, blocks: [toy.plain], width: [5, 7]}}
+  left: {{from: a, blocks: [toy.plain], width: [2, 3]}}
+  right: {{from: a, blocks: [toy.fixed], width: {"left" if merge == "sum" else "[4, 6]"}}}
+  b: {{from: [left, right], merge: {merge}, blocks: [toy.plain], width: 5}}
+"""
+    supernet = _randomised(_build(host, tmp_path, slots))
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        torch.testing.assert_close(supernet.extract(architecture)(x), supernet(x), rtol=0, atol=1e-12)
+    assert ("right.width" in supernet.space.dimensions) == (merge == "concat")
+
+
+def test_a_slot_of_depth_zero_passes_its_input_on(host: Host, tmp_path: Path) -> None:
+    slots = """  a: {from: input, blocks: [toy.plain], width: 5}
+  b: {from: a, blocks: [toy.fixed], depth: [0, 1]}
+"""
+    supernet = _randomised(_build(host, tmp_path, slots))
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    outputs = []
+    for depth in (0, 1):
+        model = supernet.extract(supernet.space.canonical({"b.depth": depth, "a.blocks.0.kernel": 3}))
+        outputs.append(model(x))
+    assert not torch.equal(*outputs)
+    assert supernet.space.size() == 4
+
+
+def test_stars_take_every_fitting_block_in_order_of_name(host: Host, tmp_path: Path) -> None:
+    slots = """  a: {from: input, blocks: ["*"], width: 5, stride: 2}
+  b: {from: a, blocks: ["*"], width: 5}
+"""
+    supernet = _build(host, tmp_path, slots)
+    assert "a.blocks.0.choice" not in supernet.space.dimensions  # only toy.plain can down-sample
+    assert supernet.space.dimensions["b.blocks.0.choice"].choices == ("toy.fixed", "toy.plain")
+
+
+def test_options_reach_the_block_and_rules_the_space(host: Host, tmp_path: Path) -> None:
+    slots = """  a: {from: input, blocks: [toy.plain], width: [5, 7]}
+  b: {from: a, blocks: [{toy.plain: {kernel: [1, 3, 5]}}], width: 5}
+"""
+    supernet = _build(host, tmp_path, slots, "output: b\nforbid: [{a.width: 7, b.blocks.0.kernel: [3, 5]}]\n")
+    assert supernet.space.dimensions["b.blocks.0.kernel"].choices == (1, 3, 5)
+    assert supernet.space.size() == 2 * (3 + 1)
+
+
+def test_weights_save_and_load_and_foreign_ones_are_refused(host: Host, tmp_path: Path) -> None:
+    supernet, again = _randomised(_build(host, tmp_path, TWO)), _build(host, tmp_path, TWO).double()
+    supernet.save(tmp_path / "weights.safetensors")
+    again.load(tmp_path / "weights.safetensors")
+    for key, value in supernet.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    other = _build(host, tmp_path, TWO.replace("[5, 7]", "[5, 8]"))
+    with pytest.raises(UserError, match="belong to another search space"):
+        other.load(tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match="no such file"):
+        other.load(tmp_path / "none.safetensors")
+    (tmp_path / "half.safetensors").write_bytes((tmp_path / "weights.safetensors").read_bytes()[:200])
+    with pytest.raises(UserError, match="damaged or foreign"):
+        again.load(tmp_path / "half.safetensors")
+
+
+BAD: Mapping[str, tuple[str, str, str]] = {
+    "unknown block": (
+        "blocks: [toy.plain, toy.fixed]",
+        "blocks: [toy.plane]",
+        "unknown family 'toy.plane'.*Did you mean 'toy.plain'",
+    ),
+    "wrong signal": (
+        "blocks: [toy.plain, toy.fixed]",
+        "blocks: [toy.graph]",
+        "takes graph, here comes image. Fitting: toy.fixed, toy.plain",
+    ),
+    "twice": ("blocks: [toy.plain, toy.fixed]", "blocks: [toy.plain, toy.plain]", "stands here twice"),
+    "unknown option": (
+        "[toy.plain, toy.fixed]",
+        "[{toy.plain: {kernle: 3}}]",
+        "toy.plain has no option 'kernle'. Did you mean 'kernel'",
+    ),
+    "wrong option": ("[toy.plain, toy.fixed]", "[{toy.plain: {kernel: [5, 3]}}]", "choices must increase"),
+    "stride": (
+        "blocks: [toy.plain], width: [5, 7], stride: 2",
+        "blocks: [toy.fixed], width: 5, stride: 2",
+        "cannot down-sample",
+    ),
+    "depth 0": ("depth: [1, 2, 3]", "depth: [0, 1]", "stride 1 and no width of its own"),
+    "width of": ("width: [6, 9, 11]", "width: c", "no slot before this one is called 'c'"),
+    "head": ("[6, 9, 11]", "6", ""),
+}
+
+
+@pytest.mark.parametrize("case", [c for c in BAD if BAD[c][2]])
+def test_blocks_that_do_not_fit_are_refused_with_file_and_line(host: Host, tmp_path: Path, case: str) -> None:
+    old, new, message = BAD[case]
+    assert old in TWO
+    with pytest.raises(UserError, match=rf"space.yaml:[45]: .*{message}"):
+        _build(host, tmp_path, TWO.replace(old, new))
+
+
+def test_heads_are_checked(host: Host, tmp_path: Path) -> None:
+    model = _build(host, tmp_path, TWO, "output: b\nhead: {toy.head: {hidden: 9}}\n")
+    assert model.network.head.layers[0].out_features == 9
+    with pytest.raises(ConfigError, match="a head here maps image to logits"):
+        _build(host, tmp_path, TWO, "output: b\nhead: toy.plain\n")
+
+
+def test_unknown_rule_names_and_unequal_sums_are_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"space.yaml:\d+: forbid: .*unknown dimension 'a.widht'. Did you mean 'a.width'"
+    ):
+        _build(host, tmp_path, TWO, "output: b\nforbid: [{a.widht: 5}]\n")
+    slots = TWO + "  c: {from: [a, b], merge: sum, blocks: [toy.plain]}\n"
+    with pytest.raises(ConfigError, match="couple them with 'width: a' in 'b'"):
+        _build(host, tmp_path, slots, "output: c\n")
+    slots = TWO + "  c: {from: [input, b], merge: concat, blocks: [toy.plain]}\n"
+    with pytest.raises(ConfigError, match="give them the same strides"):
+        _build(host, tmp_path, slots, "output: c\n")
+
+
+def test_unknown_spaces_offer_the_nearest(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown space 'image/tinny'"):
+        load_skeleton("image/tinny", host)
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: no such file"):
+        load_skeleton(str(tmp_path / "nowhere.yaml"), host)
+
+
+def test_the_signal_of_task_and_space_must_agree(host: Host, tmp_path: Path) -> None:
+    task = ToyTask()
+    task.signal = "graph"
+    with pytest.raises(ConfigError, match="takes the signal 'image', the task gives 'graph'"):
+        build_supernet(_skeleton(tmp_path, TWO), task, host)  # type: ignore[arg-type]
