@@ -74,6 +74,7 @@ def run_job(
             supernet = build_supernet(parts.skeleton, task, host)
         else:
             run.write_json("split.json", task.split)
+        run.write_json("space.json", parts.skeleton.model_dump(mode="json", by_alias=True))  # for the report's drawings
         host.hook.automl_job_started(run=run, job=job)
         _train(run, parts, supernet, task, host, progress, stop)
         evaluator = make_evaluator(run, parts, supernet, task)
