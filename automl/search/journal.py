@@ -1,0 +1,213 @@
+"""Optuna's journal file for one writer: durable appends, mended after a crash, opened without reading every trial.
+
+The file has the format of ``optuna.storages.journal.JournalFileBackend`` (one JSON operation a line), so every tool of
+Optuna reads it. What differs is how it is written. One process owns the file while it is open, through a lock that the
+operating system drops when the process dies, so no lock file is left behind by ``kill -9``. And the storage on top is
+not shown the trials, only operations on studies and an outline of what it wrote itself: it merely formats records here,
+and reading every trial back would cost 15 kB and 0.2 ms each at 45 dimensions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from optuna.storages.journal import BaseJournalBackend
+
+from automl.errors import RunError
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["CREATE_TRIAL", "JournalFile", "read_operations"]
+
+CREATE_TRIAL: Final = 4
+_STUDY_OPERATIONS: Final = frozenset({0, 1, 2, 3})
+_PREFIX: Final = b'{"op_code":'
+_CHUNK: Final = 1 << 16
+_PATIENCE: Final = 6.0  # seconds; workers that were forked off a killed owner hold its lock until they notice
+
+
+class JournalFile(BaseJournalBackend):
+    """A journal file as a backend of ``optuna.storages.JournalStorage``.
+
+    Args:
+        path: the file; made if it does not exist and ``writable``.
+        writable: own the file and mend its end. A reader takes no lock and never waits for a writer.
+
+    Attributes:
+        notes: what was mended, in the user's words.
+
+    Raises:
+        RunError: the file cannot be opened or written, another process owns it, or it is no journal.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self._path: Final = path
+        self.notes: Final[list[str]] = []
+        self._descriptor: int | None = None
+        if writable:
+            try:
+                new = not path.exists()
+                self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+                weakref.finalize(self, _close, self._descriptor, os.getpid())
+                _own(self._descriptor, path)
+                if new:
+                    _sync_folder(path.parent)
+                if note := _mend(self._descriptor, path):
+                    self.notes.append(note)
+            except OSError as error:
+                raise RunError(f"{path}: cannot open the ledger: {error.strerror or error}.") from error
+        self._shown: Final = [operation for _, operation in read_operations(path, _STUDY_OPERATIONS)]
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self._shown[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs]
+        if self._descriptor is None:
+            raise RunError(f"{self._path}: the ledger is not open for writing.")
+        try:
+            _append(self._descriptor, b"".join(lines))
+        except OSError as error:
+            raise RunError(
+                f"{self._path}: cannot write to the ledger: {error.strerror or error}. What it holds is safe; the same "
+                "command goes on from there."
+            ) from error
+        for line, log in zip(lines, logs, strict=True):
+            if log["op_code"] in _STUDY_OPERATIONS:
+                self._shown.append(json.loads(line))
+            elif log["op_code"] == CREATE_TRIAL:
+                # The storage insists on seeing that its trial exists.
+                outline = {key: log[key] for key in ("op_code", "worker_id", "study_id", "state")}
+                self._shown.append({**outline, "datetime_start": None})
+
+    def close(self) -> None:
+        """Gives the file up; later writes are an error."""
+        if self._descriptor is not None:
+            _close(self._descriptor, os.getpid())
+            self._descriptor = None
+
+
+def read_operations(path: Path, kinds: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields line number, from 1, and content of every operation of the given kinds.
+
+    A last line without its end is left out: it is being written right now, or a crash tore it.
+
+    Raises:
+        RunError: the file cannot be read, or a line is not one of Optuna's operations; the message names file and line.
+    """
+    prefixes = tuple(b'{"op_code":%d,' % kind for kind in kinds)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                if line.startswith(prefixes):
+                    try:
+                        operation = json.loads(line)
+                    except ValueError as error:
+                        raise _damaged(path, number) from error
+                    yield number, operation
+                elif not line.startswith(_PREFIX):
+                    raise _damaged(path, number)
+    except OSError as error:
+        raise RunError(f"{path}: cannot read the ledger: {error.strerror or error}.") from error
+
+
+def _damaged(path: Path, line: int) -> RunError:
+    return RunError(
+        f"{path}: line {line} is not a record of Optuna's journal. The file is damaged or of another kind; restore it "
+        "from a copy, or start the run under another name."
+    )
+
+
+def _append(descriptor: int, data: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def _own(descriptor: int, path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise RunError(f"{path}: another process is writing to this ledger; wait for it or stop it.") from None
+            time.sleep(0.05)
+
+
+def _mend(descriptor: int, path: Path) -> str | None:
+    """Removes or completes a last record that a crash tore; returns what was done."""
+    size = os.fstat(descriptor).st_size
+    start, line = _last_line(descriptor, size)
+    if not line:
+        return None
+    record = line.removesuffix(b"\n")
+    try:
+        whole = "op_code" in json.loads(record)
+    except (ValueError, TypeError):
+        whole = False
+    if whole:
+        if record == line:
+            _append(descriptor, b"\n")
+        return None
+    # A crash of the machine can leave zeros where data had not reached the disk.
+    if not (record.startswith(_PREFIX) or _PREFIX.startswith(record) or not record.strip(b"\0")):
+        raise RunError(
+            f"{path}: the file does not end with a record of Optuna's journal. It is damaged or of another kind; restore "
+            "it from a copy, or start the run under another name."
+        )
+    os.ftruncate(descriptor, start)
+    os.fsync(descriptor)
+    return f"{path}: dropped a torn last record of {len(line)} bytes, left by a crash while it was being written."
+
+
+def _last_line(descriptor: int, size: int) -> tuple[int, bytes]:
+    """Where the last line starts, and the line with its end, if it has one."""
+    tail = b""
+    start = size
+    while start > 0:
+        step = min(_CHUNK, start)
+        start -= step
+        tail = os.pread(descriptor, step, start) + tail
+        newline = tail.rfind(b"\n", 0, -1)
+        if newline >= 0:
+            return start + newline + 1, tail[newline + 1 :]
+    return 0, tail
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _close(descriptor: int, owner: int) -> None:
+    # A forked child must not close a number that may be another file of its own by now.
+    if os.getpid() == owner:
+        with suppress(OSError):
+            os.close(descriptor)

@@ -1,0 +1,77 @@
+"""The contract of search algorithms."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from automl.search.measurement import Measurement
+from automl.space import Architecture
+
+__all__ = ["Searcher"]
+
+
+class Searcher(ABC):
+    """A search algorithm over a ``SearchSpace``: proposes architectures and learns from their measurements.
+
+    It knows the space and the measurements, never a network, a data set or a clock. Who runs it calls, in this order::
+
+        searcher = Kind(space, objectives=2, seed=7, **options)
+        searcher.restore(state, history)              # only to go on where an earlier one stopped
+        while architectures := searcher.ask(n):
+            searcher.tell(measurements)               # of some or all of those asked so far, in any order
+            state = searcher.state()
+
+    Implementations are final classes with their own ``__init__``; it takes the space, ``objectives`` (how many values a
+    measurement has, at least 1, all minimised), ``seed``, and each of its options as a keyword with a default. It raises
+    ``ConfigError`` for an option it cannot use, ``UnknownNameError`` for an unknown name. Constructing asks nothing.
+
+    Two searchers with equal arguments that hear equal calls answer equally, in every process: all randomness comes from
+    generators seeded by ``seed``; nothing depends on time, object identity or the order of a set.
+    """
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Architecture]:
+        """Returns the next architectures to measure: at least one, at most ``n``.
+
+        Each is canonical, allowed, and different from everything this searcher has asked or been told before. An empty
+        list means that there is none left, and then it stays empty. Measurements may be outstanding: a
+        searcher that would rather wait for them returns fewer than ``n``, and none only if the space is exhausted.
+
+        Args:
+            n: largest number wanted, at least 1. How a run is cut into groups may change what is asked.
+        """
+
+    @abstractmethod
+    def tell(self, results: Sequence[Measurement]) -> None:
+        """Learns from measurements, each told once.
+
+        Failures (``values is None``) and infeasible ones (``feasible`` is false) are told like all others and are never
+        asked again. Measurements that were not asked for are welcome: earlier runs, anchors, other searchers.
+
+        Args:
+            results: measurements in the order in which they were recorded.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Returns, as JSON values, what ``restore`` needs besides the history.
+
+        It is written after every ``tell``, so its size should not grow with the history where that can be avoided.
+        """
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
+        """Goes on where another searcher with the same arguments stopped; called once, before anything else.
+
+        Afterwards this searcher answers every call as that one would have. Architectures that were asked and not yet told
+        stay outstanding.
+
+        Args:
+            state: what ``state()`` returned, after a round trip through JSON.
+            history: everything told before that, in the order of telling.
+
+        Raises:
+            RunError: the state is malformed or does not belong to this history.
+        """
