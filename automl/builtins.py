@@ -85,7 +85,7 @@ def automl_searchers() -> list[Searcher]:
         Searcher(
             name="optuna",
             summary="Any Optuna sampler, written 'optuna:TPESampler'",
-            target="automl.search.optuna_sampler:OptunaSampler",
+            target="automl.search.optuna_adapter:OptunaSampler",
         ),
         Searcher(
             name="random",
