@@ -130,18 +130,27 @@ class _TracedAdjacency(Adjacency):
     def __init__(self, edge_index: Tensor, nodes: int) -> None:
         self._source, self._target = edge_index[0], edge_index[1]
         self._nodes: Final = nodes
+        # Worked out once for all hops of a block; every use would be a copy in the exported graph.
+        self._weights: dict[tuple[Normalisation, bool, torch.dtype], tuple[Tensor, Tensor, Tensor]] = {}
 
     def propagate(self, x: Tensor, *, norm: Normalisation, self_loops: bool) -> Tensor:
-        degree = self._count(torch.ones_like(self._target), x.dtype)
-        # Adding what the diagonal lacks instead of editing the edges keeps every shape independent of the values.
-        lacking = 1 - self._count(self._source == self._target, x.dtype)
-        to_target, to_source = _scales(degree + lacking if self_loops else degree, norm)
-        x = x * to_source[:, None]
-        total = scatter(x[self._source], self._target, dim=0, dim_size=self._nodes, reduce="sum")
+        key = (norm, self_loops, x.dtype)
+        if key not in self._weights:
+            self._weights[key] = self._weigh(norm, self_loops, x.dtype)
+        to_target, to_source, lacking = self._weights[key]
+        x = x * to_source
+        total: Tensor = scatter(x[self._source], self._target, dim=0, dim_size=self._nodes, reduce="sum")
         if self_loops:
-            total = total + lacking[:, None] * x
-        product: Tensor = total * to_target[:, None]
-        return product
+            total = total + lacking * x
+        return total * to_target
+
+    def _weigh(self, norm: Normalisation, self_loops: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Factors of each node as a target and as a source, and what its own edge to itself lacks to be one."""
+        degree = self._count(torch.ones_like(self._target), dtype)
+        # Adding what the diagonal lacks instead of editing the edges keeps every shape independent of the values.
+        lacking = 1 - self._count(self._source == self._target, dtype)
+        to_target, to_source = _scales(degree + lacking if self_loops else degree, norm)
+        return to_target[:, None], to_source[:, None], lacking[:, None]
 
     def _count(self, marks: Tensor, dtype: torch.dtype) -> Tensor:
         counted: Tensor = scatter(marks.to(dtype), self._target, dim=0, dim_size=self._nodes, reduce="sum")

@@ -31,6 +31,7 @@ class GraphFormat(PayloadFormat):
     """The payload is a ``Graph``; a network takes its two tensors ``x`` and ``edge_index``."""
 
     channel_axis = 1
+    samples_interact = True
 
     def pack(self, *tensors: Tensor) -> Graph:
         x, edge_index = tensors

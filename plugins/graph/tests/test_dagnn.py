@@ -7,15 +7,15 @@ import inspect
 import networkx
 import pytest
 import torch
+from automl_graph.blocks import DAGNN, DAGNNHead
+from automl_graph.blocks.dagnn import weigh_hops
+from automl_graph.propagation import adjacency
+from automl_graph.signal import Graph
 from torch import Tensor, nn
 
 from automl.elastic import specialise
 from automl.errors import SpaceError
 from automl.space import Ordinal, SearchSpace
-from automl_graph.blocks import DAGNN, DAGNNHead
-from automl_graph.blocks.dagnn import weigh_hops
-from automl_graph.propagation import adjacency
-from automl_graph.signal import Graph
 
 INP, OUT, HIDDEN, NODES = 5, 3, 7, 11
 
@@ -41,7 +41,7 @@ def block(**options: object) -> DAGNN:
 
 def randomise(module: DAGNN) -> DAGNN:
     for parameter in module.parameters():
-        nn.init.normal_(parameter)
+        nn.init.normal_(parameter, std=0.4)
     return module.double().eval()
 
 
@@ -262,7 +262,10 @@ def test_head_takes_the_options_of_the_block_and_gives_its_features() -> None:
         ({"hidden": 0}, "hidden: 0 is not a whole number of at least 1"),
         ({"mlp_layers": [0, 1]}, "mlp_layers: 0 is not a whole number of at least 1"),
         ({"gate": "sigmod"}, "gate: unknown value 'sigmod'. Did you mean 'sigmoid'"),
-        ({"norm": ["sym", "col"]}, "norm: unknown value 'col'. Valid: row, sym|norm: unknown value 'col'. Did you mean"),
+        (
+            {"norm": ["sym", "col"]},
+            "norm: unknown value 'col'. Valid: row, sym|norm: unknown value 'col'. Did you mean",
+        ),
         ({"self_loops": "yes"}, "self_loops: unknown value 'yes'"),
         ({"dropout": 1.0}, r"dropout: 1\.0 is not a share"),
     ],

@@ -109,6 +109,19 @@ def test_matrix_disappears_with_its_graph() -> None:
     assert len(propagation._KNOWN) == before
 
 
+def test_matrix_that_was_built_for_inference_serves_training() -> None:
+    edges = EDGES.clone()
+    with torch.inference_mode():
+        expected = adjacency(edges, NODES).propagate(features(), norm="sym", self_loops=True)
+        new = adjacency(EDGES.clone(), NODES).propagate(features(), norm="sym", self_loops=True)
+    x = features().requires_grad_()
+    found = adjacency(edges, NODES).propagate(x, norm="sym", self_loops=True)
+    assert torch.equal(found, expected)
+    assert torch.equal(found, new)
+    found.sum().backward()
+    torch.testing.assert_close(x.grad, dense("sym", True).T @ torch.ones(NODES, 3, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("bad", [-1, NODES])
 def test_edge_to_a_node_that_does_not_exist_is_an_error_not_a_crash(bad: int) -> None:
     edges = EDGES.clone()

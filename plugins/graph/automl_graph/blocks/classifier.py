@@ -29,6 +29,10 @@ class NodeClassifier(nn.Module):
 
     Specialised:
         The same head with ``nn.Linear``.
+
+    Example:
+        >>> NodeClassifier(4, 2)(Graph(torch.randn(3, 4), torch.tensor([[0, 1], [1, 2]]))).shape
+        torch.Size([3, 2])
     """
 
     def __init__(self, inp: SizeLike, out: int) -> None:
@@ -37,4 +41,5 @@ class NodeClassifier(nn.Module):
 
     def forward(self, graph: Graph) -> Tensor:
         """Returns the logits of all nodes."""
-        return self.linear(graph.x)
+        logits: Tensor = self.linear(graph.x)
+        return logits

@@ -127,8 +127,8 @@ class DAGNN(nn.Module):
     def specialise(self) -> nn.Module:
         """Returns the active network as plain layers and numbers."""
         setting = self._setting()
-        scored = self.projection is not None and setting.gate in _SCORED
-        projection = elastic.specialise(self.projection) if scored else None
+        scored = self.projection if setting.gate in _SCORED else None
+        projection = None if scored is None else elastic.specialise(scored)
         return _FixedDAGNN(elastic.specialise(self.transform), projection, setting)
 
     def _setting(self) -> _Setting:
@@ -162,6 +162,11 @@ class DAGNNHead(nn.Module):
 
     Source:
         As for ``DAGNN``.
+
+    Example:
+        >>> cora = DAGNNHead(1433, 7, hops=10, hidden=64, mlp_layers=2)
+        >>> sum(p.numel() for p in cora.parameters())
+        92239
     """
 
     def __init__(

@@ -38,6 +38,7 @@ def few_labels_split(
         DataError: a class has too few nodes for one in validation and one in test besides its training nodes.
     """
     rng = np.random.default_rng(seed)
+    owed = 0.0  # carried from class to class, so that rounding does not favour one part
     split: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for label, name in enumerate(names):
         members = rng.permutation(np.flatnonzero(labels == label)).tolist()
@@ -47,7 +48,9 @@ def few_labels_split(
                 f"{per_class + 2}, one each for validation and test. Lower it, or set it to 0 to split by shares."
             )
         rest = members[per_class:]
-        middle = min(max(1, round(validation_share * len(rest))), len(rest) - 1)
+        owed += validation_share * len(rest)
+        middle = min(max(1, round(owed)), len(rest) - 1)
+        owed -= middle
         split["train"] += members[:per_class]
         split["validation"] += rest[:middle]
         split["test"] += rest[middle:]

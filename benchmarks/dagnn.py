@@ -1,0 +1,194 @@
+"""DAGNN on the neighbour graph of scikit-learn's digits, with few labels: how much depth helps, and what it costs.
+
+    python benchmarks/dagnn.py [--seeds 5] [--epochs 300] [--only TEXT]
+
+Every row is one training: Adam with learning rate 0.01 and weight decay 0.005, hidden width 64, dropout 0.5 (the settings
+of Liu, Gao and Ji 2020 for small graphs), a fixed number of epochs on the whole graph, no early stopping, since all nodes
+without a label are test nodes. All rows go to ``benchmarks/results/dagnn.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from automl_graph.blocks import GCN, DAGNNHead, NodeClassifier
+from automl_graph.data import NodeData, digits_neighbours
+from automl_graph.probes import Smoothness
+from automl_graph.propagation import adjacency
+from automl_graph.signal import Graph
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+RESULTS: Final = Path(__file__).parent / "results" / "dagnn.json"
+HIDDEN: Final = 64
+DROPOUT: Final = 0.5
+SMOOTHNESS_HOPS: Final = (0, 1, 5, 10, 50, 200)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network of the comparison."""
+
+    name: str
+    labels_per_class: int
+    build: Callable[[int, int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training."""
+
+    model: str
+    labels_per_class: int
+    seed: int
+    accuracy: float
+    smoothness: float
+    parameters: int
+    seconds: float
+
+
+def dagnn(hops: int, gate: str = "sigmoid") -> Callable[[int, int], nn.Module]:
+    """Returns a builder of the network of the paper."""
+    return lambda inp, classes: DAGNNHead(
+        inp, classes, hops=hops, hidden=HIDDEN, mlp_layers=2, dropout=DROPOUT, gate=gate
+    )
+
+
+def gcn(layers: int) -> Callable[[int, int], nn.Module]:
+    """Returns a builder of graph convolutions in a row, where propagation and transformation are entangled."""
+
+    def build(inp: int, classes: int) -> nn.Module:
+        widths = [inp, *[HIDDEN] * layers]
+        convolutions = [GCN(a, b, residual=False, dropout=DROPOUT) for a, b in pairwise(widths)]
+        return nn.Sequential(*convolutions, NodeClassifier(HIDDEN, classes))
+
+    return build
+
+
+MODELS: Final = [
+    *(
+        Model(f"DAGNN, K = {hops}", labels, dagnn(hops))
+        for labels in (2, 20)
+        for hops in ((0, 1, 5, 10, 20, 50, 100, 200) if labels == 2 else (0, 10, 200))
+    ),
+    *(Model(f"gate 'last', K = {hops}", 2, dagnn(hops, "last")) for hops in (10, 50, 100, 200)),
+    *(
+        Model(f"gate '{gate}', K = {hops}", 2, dagnn(hops, gate))
+        for gate in ("uniform", "softmax")
+        for hops in (10, 200)
+    ),
+    *(Model(f"GCN, {layers} layers", labels, gcn(layers)) for labels in (2, 20) for layers in (2, 10)),
+]
+
+
+def train(model: Model, data: NodeData, seed: int, epochs: int) -> Row:
+    """Trains on a seeded choice of labels and tests on all other nodes."""
+    started = time.perf_counter()
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    labels = data.y.numpy()
+    chosen = [
+        rng.permutation(np.flatnonzero(labels == c))[: model.labels_per_class] for c in range(len(data.class_names))
+    ]
+    known = torch.from_numpy(np.concatenate(chosen))
+    test = torch.ones(data.nodes, dtype=torch.bool)
+    test[known] = False
+
+    network = model.build(data.x.shape[1], len(data.class_names))
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01, weight_decay=0.005)
+    graph = Graph(data.x, data.edge_index)
+    for _ in range(epochs):
+        optimiser.zero_grad()
+        F.cross_entropy(network(graph)[known], data.y[known]).backward()
+        optimiser.step()
+    network.eval()
+    with torch.no_grad():
+        logits: Tensor = network(graph)
+    return Row(
+        model=model.name,
+        labels_per_class=model.labels_per_class,
+        seed=seed,
+        accuracy=float((logits.argmax(1) == data.y)[test].double().mean()),
+        smoothness=Smoothness()(logits),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def smoothness_of_features(data: NodeData) -> dict[str, float]:
+    """Returns the smoothness of the pixels after a number of propagations."""
+    matrix, x, found = adjacency(data.edge_index, data.nodes), data.x.double(), {}
+    for hop in range(max(SMOOTHNESS_HOPS) + 1):
+        if hop in SMOOTHNESS_HOPS:
+            found[str(hop)] = Smoothness()(x)
+        x = matrix.propagate(x, norm="sym", self_loops=True)
+    return found
+
+
+def table(rows: list[Row]) -> str:
+    """Returns mean and standard deviation over the seeds, as Markdown."""
+    lines = [
+        "| model | labels/class | seeds | accuracy % | smoothness | parameters | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.labels_per_class), []).append(row)
+    for (name, labels), group in groups.items():
+        accuracy = [100 * row.accuracy for row in group]
+        spread = statistics.stdev(accuracy) if len(group) > 1 else float("nan")
+        lines.append(
+            f"| {name} | {labels} | {len(group)} | {statistics.mean(accuracy):.1f} ± {spread:.1f} | "
+            f"{statistics.mean(row.smoothness for row in group):.2f} | {group[0].parameters} | "
+            f"{statistics.mean(row.seconds for row in group):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs all models over all seeds, writes the rows and prints their table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--only", default="", help="run the models whose name contains this text, and write nothing")
+    arguments = parser.parse_args()
+    data = digits_neighbours()
+    rows = []
+    for model in MODELS:
+        if arguments.only not in model.name:
+            continue
+        for seed in range(arguments.seeds):
+            rows.append(train(model, data, seed, arguments.epochs))
+            print(rows[-1], flush=True)
+    smoothness = smoothness_of_features(data)
+    print(table(rows))
+    print("smoothness of the features after k hops:", {hop: round(value, 3) for hop, value in smoothness.items()})
+    if not arguments.only:
+        content = {
+            "context": {
+                "cpu": platform.processor() or platform.machine(),
+                "threads": torch.get_num_threads(),
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "epochs": arguments.epochs,
+            },
+            "smoothness_of_features": smoothness,
+            "rows": [asdict(row) for row in rows],
+        }
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
