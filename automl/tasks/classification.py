@@ -33,10 +33,11 @@ def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int
         for batch in batches:
             logits = batch.counted(model(*batch.inputs)).float()
             if accuracy is None:
-                accuracy = MulticlassAccuracy(num_classes=classes, average="micro").to(logits.device)
-                balanced = MulticlassAccuracy(num_classes=classes, average="macro").to(logits.device)
+                # each process measures on all batches, so there is nothing to gather from the others
+                accuracy = MulticlassAccuracy(classes, average="micro", sync_on_compute=False).to(logits.device)
+                balanced = MulticlassAccuracy(classes, average="macro", sync_on_compute=False).to(logits.device)
                 # finite logits give no NaN; "disable" would make torchmetrics 1.9 drop the weights
-                loss = MeanMetric(nan_strategy="error").to(logits.device)
+                loss = MeanMetric(nan_strategy="error", sync_on_compute=False).to(logits.device)
             if not bool(torch.isfinite(logits).all()):
                 return {"error": float("nan"), "balanced-error": float("nan"), "loss": float("nan")}
             accuracy.update(logits, batch.target)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 import torch
 from lightning_fabric import Fabric
@@ -115,7 +115,7 @@ class _Training:
         dtype = next((p.dtype for p in supernet.parameters() if p.is_floating_point()), torch.float32)
         task.to(fabric.device, dtype)
         optimiser = build_optimiser(supernet, config)
-        self._optimiser: Final = fabric.setup_optimizers(optimiser)
+        self._optimiser: Final = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimiser))
         average = WeightAverage(supernet, config.ema) if config.ema else None
         self._state: Final = TrainingState(
             supernet, optimiser, average, DivergenceGuard(config.divergence_factor), seed
@@ -211,7 +211,7 @@ class _Training:
         )
         losses = dict(self._strategy.step(context))
         if fabric.world_size > 1:
-            losses = {name: float(fabric.all_reduce(torch.tensor(value))) for name, value in losses.items()}
+            losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()
         state.guard.check_losses(losses)
         if config.clip_norm:
@@ -237,18 +237,17 @@ class _Training:
         """
         for parameter in self._supernet.parameters():
             if parameter.grad is not None:
-                parameter.grad.copy_(self._fabric.all_reduce(parameter.grad))
+                parameter.grad.copy_(self._mean(parameter.grad))
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return cast(Tensor, self._fabric.all_reduce(value, reduce_op="mean"))
 
     def _validate(self) -> tuple[dict[str, dict[str, float]], list[str]]:
-        """Validates in the first process; the others wait for what it found."""
-        found: tuple[dict[str, dict[str, float]], list[str]] = ({}, [])
-        if self._fabric.is_global_zero:
-            if self._state.average is None:
-                found = self._validation.measure()
-            else:
-                with self._state.average.applied():
-                    found = self._validation.measure()
-        return self._fabric.broadcast(found) if self._fabric.world_size > 1 else found
+        """Validates in every process, as metrics may gather from all of them."""
+        if self._state.average is None:
+            return self._validation.measure()
+        with self._state.average.applied():
+            return self._validation.measure()
 
     def _retry(self, error: DivergedError) -> None:
         state, config = self._state, self._config

@@ -38,7 +38,8 @@ class WeightAverage:
         """Takes the parameters after ``step`` steps in."""
         decay = min(self._decay, (1 + step) / (10 + step))
         current = [parameter.detach() for parameter in self._parameters.values()]
-        get_ema_multi_avg_fn(decay)(list(self._averages.values()), current, step)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(list(self._averages.values()), current, step)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
