@@ -8,7 +8,6 @@ from automl.host.components import (
     Runtime,
     Searcher,
     SignalKind,
-    Space,
     Strategy,
     Task,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "automl_runtimes",
     "automl_searchers",
     "automl_signals",
-    "automl_spaces",
     "automl_strategies",
     "automl_tasks",
 ]
@@ -34,12 +32,6 @@ def automl_signals() -> list[SignalKind]:
     return [
         SignalKind(name="image", summary="Feature maps [N, C, H, W]", target="automl.supernet.signals:ImageFormat"),
     ]
-
-
-@hookimpl
-def automl_spaces() -> list[Space]:
-    """Shared search spaces of the package ``automl_spaces``."""
-    return []
 
 
 @hookimpl

@@ -1,0 +1,21 @@
+"""Registers the shared search spaces: one line each, sorted by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from automl.host import Space, hookimpl
+
+__all__ = ["automl_spaces"]
+
+_HERE = Path(__file__).parent
+
+
+@hookimpl
+def automl_spaces() -> list[Space]:
+    """Spaces that any installed family with a fitting block takes part in."""
+    return [
+        Space(name="image/hybrid", summary="Every installed image block in every slot", path=_HERE / "image/hybrid.yaml"),
+        Space(name="image/mobile", summary="MobileNetV3-like, 45 dimensions", path=_HERE / "image/mobile.yaml"),
+        Space(name="image/tiny", summary="Small grey images on two cores, in minutes", path=_HERE / "image/tiny.yaml"),
+    ]
