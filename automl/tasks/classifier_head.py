@@ -32,4 +32,5 @@ class PooledClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits of a batch of feature maps."""
-        return self.linear(x.mean(dim=(2, 3)))
+        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        return logits
