@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -11,14 +12,20 @@ from automl.errors import ConfigError
 from automl.search.measurement import Measurement
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.survival import fitness, survivors
-from automl.search.unseen import IndexMatrix, Unseen
+from automl.search.survival import survivors
+from automl.search.unseen import IndexMatrix, IndexRow, Unseen
 from automl.search.variation import Variation
 from automl.space import Architecture, SearchSpace
 
 __all__ = ["Evolution"]
 
 _REPAIRS: Final = 8
+
+
+class _Member(NamedTuple):
+    row: IndexRow
+    values: tuple[float, ...]
+    violations: tuple[float, ...]
 
 
 class Evolution(Searcher):
@@ -34,7 +41,7 @@ class Evolution(Searcher):
         objectives: number of objectives, all minimised.
         seed: seed of all draws.
         population: number of survivors, and size of the random first generation.
-        offspring: size of every later generation; 0 means half the population.
+        offspring: size of every later generation. Small ones learn sooner from what was measured.
         crossover: share of children that have two parents.
         changes: dimensions that mutation changes on average in each child.
 
@@ -60,17 +67,15 @@ class Evolution(Searcher):
         *,
         objectives: int,
         seed: int,
-        population: int = 40,
-        offspring: int = 0,
+        population: int = 20,
+        offspring: int = 8,
         crossover: float = 0.9,
         changes: float = 1.0,
     ) -> None:
         if population < 2:
             raise ConfigError(f"evolution: population is {population}; it must be at least 2.")
-        if offspring < 0:
-            raise ConfigError(
-                f"evolution: offspring is {offspring}; it must be at least 1, or 0 for half the population."
-            )
+        if offspring < 1:
+            raise ConfigError(f"evolution: offspring is {offspring}; it must be at least 1.")
         if not 0 <= crossover <= 1:
             raise ConfigError(f"evolution: crossover is {crossover}; it must be a share between 0 and 1.")
         if not changes > 0:
@@ -78,49 +83,46 @@ class Evolution(Searcher):
         self._space: Final = space
         self._objectives: Final = objectives
         self._population: Final = population
-        self._offspring: Final = offspring or max(1, population // 2)
+        self._offspring: Final = offspring
         self._crossover: Final = crossover
         self._changes: Final = changes
         self._variation: Final = Variation(space)
         self._unseen: Final = Unseen(space)
         self._rng = np.random.default_rng(seed)
-        self._queue: list[Architecture] = []
-        self._outstanding: dict[Architecture, None] = {}
+        self._queue: dict[Architecture, IndexRow] = {}
+        self._outstanding: dict[Architecture, IndexRow] = {}
         self._told = 0
-        # Positions in the history and measurements of survivors, and of those told since they were selected.
-        self._pool: dict[int, Measurement] = {}
+        # By position in the history: survivors, and those told since they were selected.
+        self._pool: dict[int, _Member] = {}
 
     def ask(self, n: int) -> list[Architecture]:
         if not self._queue:
             rows = self._breed()
             self._unseen.add_rows(rows)
-            self._queue = self._space.from_indices(rows)
-        asked, self._queue = self._queue[:n], self._queue[n:]
-        self._outstanding.update(dict.fromkeys(asked))
+            self._queue = self._named(rows)
+        asked = list(itertools.islice(self._queue, n))
+        for architecture in asked:
+            self._outstanding[architecture] = self._queue.pop(architecture)
         return asked
 
     def tell(self, results: Sequence[Measurement]) -> None:
-        strangers = []
         for result in results:
-            if result.architecture in self._outstanding:
-                del self._outstanding[result.architecture]
-            else:
-                strangers.append(result.architecture)
+            row = self._outstanding.pop(result.architecture, None)
+            if row is None:  # not asked for, or not yet
+                row = self._space.to_indices([result.architecture])[0]
+                self._unseen.add_rows(row[None])
+                self._queue.pop(result.architecture, None)
             if result.values is not None:
-                self._pool[self._told] = result
+                self._pool[self._told] = _Member(row, result.values, result.violations)
             self._told += 1
-        if strangers:
-            self._unseen.add(strangers)
-            known = set(strangers)
-            self._queue = [architecture for architecture in self._queue if architecture not in known]
 
     def state(self) -> dict[str, Any]:
         return {
             "generator": generator_state(self._rng),
             "told": self._told,
             "pool": list(self._pool),
-            "queue": self._space.to_indices(self._queue).tolist(),
-            "outstanding": self._space.to_indices(list(self._outstanding)).tolist(),
+            "queue": [row.tolist() for row in self._queue.values()],
+            "outstanding": [row.tolist() for row in self._outstanding.values()],
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
@@ -129,33 +131,34 @@ class Evolution(Searcher):
                 raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
             self._told = len(history)
             self._rng = generator_from(state["generator"])
-            self._pool = {position: history[position] for position in state["pool"]}
-            self._queue = self._from_lists(state["queue"])
-            self._outstanding = dict.fromkeys(self._from_lists(state["outstanding"]))
-        self._unseen.add([*self._queue, *self._outstanding, *(result.architecture for result in history)])
+            heard = self._space.to_indices([result.architecture for result in history])
+            for position in state["pool"]:
+                values = history[position].values
+                if values is None:
+                    raise ValueError(f"measurement {position} has failed")
+                self._pool[position] = _Member(heard[position], values, history[position].violations)
+            width = len(self._space.names)
+            self._queue = self._named(np.array(state["queue"], dtype=np.int64).reshape(-1, width))
+            self._outstanding = self._named(np.array(state["outstanding"], dtype=np.int64).reshape(-1, width))
+        self._unseen.add_rows(np.array([*heard, *self._queue.values(), *self._outstanding.values()]).reshape(-1, width))
 
-    def _from_lists(self, rows: list[list[int]]) -> list[Architecture]:
-        return self._space.from_indices(np.array(rows, dtype=np.int64).reshape(-1, len(self._space.names)))
+    def _named(self, rows: IndexMatrix) -> dict[Architecture, IndexRow]:
+        return dict(zip(self._space.from_indices(rows), rows, strict=True))
 
     def _breed(self) -> IndexMatrix:
         """Selects survivors and makes the rows of the next generation; none if the space is exhausted."""
         if not self._pool:
             return self._unseen.draw(self._rng, self._population)
-        positions, measured = list(self._pool), list(self._pool.values())
-        values = np.array([result.values for result in measured]).reshape(len(measured), self._objectives)
-        constraints = max(len(result.violations) for result in measured)
-        violations = np.zeros((len(measured), constraints))
-        for row, result in enumerate(measured):
-            violations[row, : len(result.violations)] = result.violations
-        alive = survivors(values, violations, self._population)
-        self._pool = {positions[i]: measured[i] for i in alive.tolist()}
-        ranks, distances = fitness(values[alive], violations[alive])
-        parents = self._space.to_indices([measured[i].architecture for i in alive.tolist()])
-        order = np.empty(len(alive), dtype=np.int64)
-        order[np.lexsort((-distances, ranks))] = np.arange(len(alive))
+        pool = list(self._pool.items())
+        values = np.array([member.values for _, member in pool]).reshape(len(pool), self._objectives)
+        violations = np.zeros((len(pool), max(len(member.violations) for _, member in pool)))
+        for row, (_, member) in enumerate(pool):
+            violations[row, : len(member.violations)] = member.violations
+        self._pool = dict(pool[i] for i in survivors(values, violations, self._population).tolist())
+        parents = np.array([member.row for member in self._pool.values()])
 
-        pairs = self._rng.integers(len(alive), size=(2, 2, self._offspring))
-        winners = np.where(order[pairs[0]] <= order[pairs[1]], pairs[0], pairs[1])
+        # Survivors come best first, so of two the smaller position wins a tournament.
+        winners = self._rng.integers(len(parents), size=(2, 2, self._offspring)).min(axis=0)
         first, second = parents[winners[0]], parents[winners[1]]
         crossed = self._rng.random(self._offspring) < self._crossover
         rows = np.where(crossed[:, None], self._variation.cross(first, second, self._rng), first)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from optuna.storages.journal import BaseJournalBackend
 
+from automl.atomic_write import disk_errors
 from automl.errors import RunError
 
 if sys.platform != "win32":
@@ -74,13 +75,8 @@ class JournalFile(BaseJournalBackend):
         lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs]
         if self._descriptor is None:
             raise RunError(f"{self._path}: the ledger is not open for writing.")
-        try:
+        with disk_errors(self._path):
             _append(self._descriptor, b"".join(lines))
-        except OSError as error:
-            raise RunError(
-                f"{self._path}: cannot write to the ledger: {error.strerror or error}. What it holds is safe; the same "
-                "command goes on from there."
-            ) from error
         for line, log in zip(lines, logs, strict=True):
             if log["op_code"] in _STUDY_OPERATIONS:
                 self._shown.append(json.loads(line))

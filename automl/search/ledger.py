@@ -45,11 +45,12 @@ class Ledger:
         MissingExtraError: the database needs a driver that is not installed.
 
     Example:
+        >>> from automl.space import Ordinal
         >>> space = SearchSpace.build({"depth": Ordinal(1, 2, 3)})
-        >>> with Ledger("run/ledger.log", space=space, objectives=["error"]) as ledger:
-        ...     ledger.append(Measurement(architecture=space.smallest(), values=(0.1,)))
-        ...     len(ledger.read())
-        1
+        >>> with Ledger("sqlite:///:memory:", space=space, objectives=["error"]) as ledger:
+        ...     first = ledger.append(Measurement(architecture=space.smallest(), values=(0.1,)))
+        ...     ledger.read() == [first]
+        True
     """
 
     def __init__(

@@ -55,7 +55,11 @@ class OptunaSampler(Searcher):
         Akiba et al. 2019, "Optuna: a next-generation hyperparameter optimization framework", arXiv:1907.10902.
 
     Example:
-        >>> searcher = OptunaSampler(space, objectives=2, seed=0, sampler="TPESampler", options={"n_startup_trials": 20})
+        >>> from automl.space import Ordinal
+        >>> space = SearchSpace.build({"depth": Ordinal(1, 2, 3), "width": Ordinal(8, 16, 32)})
+        >>> searcher = OptunaSampler(space, objectives=2, seed=0, sampler="NSGAIISampler", options={"population_size": 20})
+        >>> len(searcher.ask(4))
+        4
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from automl.atomic_write import disk_errors
 from automl.errors import RunError
 
 __all__ = ["generator_from", "generator_state", "read_state", "reading_state", "write_state"]
@@ -25,15 +25,16 @@ def write_state(path: Path, content: dict[str, Any]) -> None:
     ledger, which is.
 
     Raises:
-        RunError: the file cannot be written; an existing one is left as it was.
+        RunError: the disk is full or the folder cannot be written; an existing file is left as it was.
     """
     temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(json.dumps({"format": _FORMAT, **content}), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot write the state of the search: {error.strerror or error}.") from error
+    with disk_errors(path):
+        try:
+            temporary.write_text(json.dumps({"format": _FORMAT, **content}), encoding="utf-8")
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def read_state(path: Path) -> dict[str, Any] | None:

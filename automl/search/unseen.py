@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.space import Architecture, Scalar, SearchSpace
 
-__all__ = ["IndexMatrix", "Unseen"]
+__all__ = ["IndexMatrix", "IndexRow", "Unseen"]
 
-IndexMatrix = npt.NDArray[np.int64]
+IndexMatrix: TypeAlias = npt.NDArray[np.int64]
+IndexRow: TypeAlias = npt.NDArray[np.int64]
 
 _LARGEST_LIST: Final = 200_000
 _ROUNDS: Final = 100
