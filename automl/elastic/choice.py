@@ -55,12 +55,9 @@ class Choice(nn.Module):
         self.choice = choice
         self._names = {name: name.replace(".", "_") for name in candidates}
         for name, module in candidates.items():
-            try:
-                self.add_module(self._names[name], module)
-            except KeyError as error:
-                raise SpaceError(
-                    f"Choice: the candidate name {name!r} is taken or cannot be used; rename it."
-                ) from error
+            if not name or hasattr(self, self._names[name]):
+                raise SpaceError(f"Choice: the candidate name {name!r} is taken or cannot be used; rename it.")
+            self.add_module(self._names[name], module)
 
     @property
     def active(self) -> nn.Module:

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from automl.elastic.geometry import Extent, centre_crop, check_kernel, per_axis, plain_extent, same_padding
 from automl.elastic.grouping import columns_by_index
-from automl.elastic.layer import ElasticLayer, compact
-from automl.elastic.selection import Selection, plain_number
+from automl.elastic.layer import ElasticLayer
+from automl.elastic.selection import Selection, dense, plain_number
 from automl.elastic.specialise import own_parameter
 from automl.elastic.validation import check_count, check_divisible, every_setting
 from automl.errors import SpaceError
@@ -130,9 +130,12 @@ class Convolution(ElasticLayer[_Active, Arguments]):
                 *selection.columns_of_rows.shape, *[1] * self.axes
             )
             weight = weight.gather(1, index.expand(-1, -1, *selection.kernel))
-        weight = compact(weight, self.weight)
         bias = None if self.bias is None else selection.outputs.take(self.bias)
         return weight, bias, selection.padding, selection.dilation, selection.groups
+
+    def _compact(self, arguments: Arguments) -> Arguments:
+        weight, bias, padding, dilation, groups = arguments
+        return dense(weight, self.weight), bias, padding, dilation, groups
 
     def extra_repr(self) -> str:
         """Returns the arguments."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.elastic.layer import ElasticLayer, compact
-from automl.elastic.selection import Selection
+from automl.elastic.layer import ElasticLayer
+from automl.elastic.selection import Selection, dense
 from automl.elastic.specialise import own_parameter
 from automl.elastic.validation import check_count
 from automl.errors import SpaceError
@@ -91,8 +91,10 @@ class Embedding(ElasticLayer[_Active, Tensor]):
         return _Active(Selection.of(self.num_embeddings, device), Selection.of(self.embedding_dim, device))
 
     def _cut(self, selection: _Active) -> Tensor:
-        weight = selection.features.take(selection.entries.take(self.weight, 0), 1)
-        return compact(weight, self.weight)
+        return selection.features.take(selection.entries.take(self.weight, 0), 1)
+
+    def _compact(self, arguments: Tensor) -> Tensor:
+        return dense(arguments, self.weight)
 
     def extra_repr(self) -> str:
         """Returns the arguments."""

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from automl.space import Dimension, dimensions_of
 
-__all__ = ["ElasticLayer", "compact"]
+__all__ = ["ElasticLayer"]
 
 S = TypeVar("S")
 A = TypeVar("A")
-Fingerprint = list[tuple[int, int, int]]
 
 
 class _Kept(NamedTuple):
@@ -30,9 +29,17 @@ class _Kept(NamedTuple):
 
     positions: list[int]
     selection: Any
-    fingerprint: Fingerprint | None = None
+    sources: tuple[_Source, ...] | None = None
     arguments: Any = None
-    alive: tuple[Tensor, ...] = ()  # keeps the addresses in the fingerprint from being used again
+
+
+class _Source(NamedTuple):
+    """A parameter or buffer as it was when its slices were made."""
+
+    tensor: Tensor
+    address: int
+    version: int
+    memory: Tensor  # holding it keeps the address from being used again
 
 
 class _Memory:
@@ -74,6 +81,13 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
     def _cut(self, selection: S) -> A:
         """Returns the arguments of the functional form of the layer, with parameters cut to the active slice."""
 
+    def _compact(self, arguments: A) -> A:
+        """Returns arguments to be kept, with strided weights replaced by dense copies; by default as they are.
+
+        Kernels copy strided weights in every call; a dense copy is made once.
+        """
+        return arguments
+
     @abstractmethod
     def specialise(self) -> nn.Module:
         """Returns the plain layer with copied active weights."""
@@ -85,19 +99,22 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
         """Returns the arguments under the current dimensions; kept ones where nothing has changed."""
         kept = self._current()
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            if kept.arguments is not None:
+            if kept.sources is not None:
                 self._memory.kept = _Kept(kept.positions, kept.selection)
             return self._cut(kept.selection)
-        sources = [*self._parameters.values(), *self._buffers.values()]
-        try:
-            fingerprint = [(id(t), t.data_ptr(), t._version) for t in sources if t is not None]
-        except RuntimeError:  # tensors without memory or version, such as fake and inference tensors
-            return self._cut(kept.selection)
-        if kept.fingerprint == fingerprint:
-            return kept.arguments  # type: ignore[no-any-return]
-        arguments = self._cut(kept.selection)
-        alive = tuple(a for t in sources if t is not None for a in (t, t.detach()))
-        self._memory.kept = _Kept(kept.positions, kept.selection, fingerprint, arguments, alive)
+        tensors = [t for t in (*self._parameters.values(), *self._buffers.values()) if t is not None]
+        if kept.sources is not None and len(kept.sources) == len(tensors):
+            for tensor, (known, address, version, _) in zip(tensors, kept.sources, strict=True):
+                if tensor is not known or tensor.data_ptr() != address or tensor._version != version:
+                    break
+            else:
+                return kept.arguments  # type: ignore[no-any-return]
+        arguments = self._compact(self._cut(kept.selection))
+        # Fake tensors and other subclasses have no address, inference tensors no version, and a parametrised weight is no
+        # parameter of this module: such slices are not kept.
+        if not self._modules and all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in tensors):
+            sources = tuple(_Source(t, t.data_ptr(), t._version, t.detach()) for t in tensors)
+            self._memory.kept = _Kept(kept.positions, kept.selection, sources, arguments)
         return arguments
 
     def _current(self) -> _Kept:
@@ -109,7 +126,8 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
         positions = [dimension.index for dimension in dimensions]
         kept = memory.kept
         if kept is None or kept.positions != positions:
-            kept = memory.kept = _Kept(positions, self._select())
+            with torch.inference_mode(False):  # index vectors are used in any mode later
+                kept = memory.kept = _Kept(positions, self._select())
         return kept
 
     def _forget(self) -> None:
@@ -126,13 +144,3 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         self._forget()
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-
-def compact(active: Tensor, source: Tensor) -> Tensor:
-    """Returns a slice in dense memory where it will be used again, which it is if gradients are not recorded.
-
-    Kernels copy strided weights in every call; a dense copy is made once.
-    """
-    if active is source or torch.is_grad_enabled() or active.is_contiguous():
-        return active
-    return active.clone()

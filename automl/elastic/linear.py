@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.elastic.layer import ElasticLayer, compact
-from automl.elastic.selection import Selection, plain_number
+from automl.elastic.layer import ElasticLayer
+from automl.elastic.selection import Selection, dense, plain_number
 from automl.elastic.specialise import own_parameter
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
@@ -95,7 +95,11 @@ class Linear(ElasticLayer[_Active, tuple[Tensor, Tensor | None]]):
     def _cut(self, selection: _Active) -> tuple[Tensor, Tensor | None]:
         weight = selection.inputs.take(selection.outputs.take(self.weight, 0), 1)
         bias = None if self.bias is None else selection.outputs.take(self.bias)
-        return compact(weight, self.weight), bias
+        return weight, bias
+
+    def _compact(self, arguments: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
+        weight, bias = arguments
+        return dense(weight, self.weight), bias
 
     def extra_repr(self) -> str:
         """Returns the arguments."""

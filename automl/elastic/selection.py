@@ -11,7 +11,7 @@ from torch import Tensor
 from automl.errors import SpaceError
 from automl.space import Size, SizeLike, largest_value
 
-__all__ = ["Selection", "plain_number"]
+__all__ = ["Selection", "dense", "plain_number"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,3 +67,8 @@ class Selection:
 def plain_number(size: SizeLike) -> int:
     """Returns the number of active units as the plain number that replaces the size in an extracted model."""
     return operator.index(size)
+
+
+def dense(active: Tensor, source: Tensor) -> Tensor:
+    """Returns a slice in dense memory: itself where it is dense or nothing was cut off, else a copy."""
+    return active if active is source or active.is_contiguous() else active.clone()

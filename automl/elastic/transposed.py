@@ -17,14 +17,17 @@ from automl.elastic.geometry import (
     plain_extent,
     transposed_padding,
 )
-from automl.elastic.layer import ElasticLayer, compact
-from automl.elastic.selection import Selection, plain_number
+from automl.elastic.layer import ElasticLayer
+from automl.elastic.selection import Selection, dense, plain_number
 from automl.elastic.specialise import own_parameter
 from automl.elastic.validation import check_count, check_divisible, every_setting
 from automl.errors import SpaceError
 from automl.space import SizeLike
 
 __all__ = ["ConvTranspose2d"]
+
+
+Arguments = tuple[Tensor, Tensor | None, tuple[int, ...], tuple[int, ...]]
 
 
 class _Active(NamedTuple):
@@ -37,7 +40,7 @@ class _Active(NamedTuple):
 
 
 @final
-class ConvTranspose2d(ElasticLayer[_Active, tuple[Tensor, Tensor | None, tuple[int, ...], tuple[int, ...]]]):
+class ConvTranspose2d(ElasticLayer[_Active, Arguments]):
     """Transposed convolution over two axes whose widths and kernel are searched.
 
     A smaller kernel is the centre of the largest one. Row ``i`` of the weight belongs to input channel ``i``, column ``j`` to
@@ -175,11 +178,15 @@ class ConvTranspose2d(ElasticLayer[_Active, tuple[Tensor, Tensor | None, tuple[i
         kernel = plain_extent(extent) if isinstance(extent, tuple) else (plain_number(extent),) * 2
         return _Active(inputs, columns, outputs, kernel, *self._paddings(kernel))
 
-    def _cut(self, selection: _Active) -> tuple[Tensor, Tensor | None, tuple[int, ...], tuple[int, ...]]:
+    def _cut(self, selection: _Active) -> Arguments:
         weight = selection.columns.take(selection.inputs.take(self.weight, 0), 1)
-        weight = compact(centre_crop(weight, selection.kernel), self.weight)
+        weight = centre_crop(weight, selection.kernel)
         bias = None if self.bias is None else selection.outputs.take(self.bias)
         return weight, bias, selection.padding, selection.output_padding
+
+    def _compact(self, arguments: Arguments) -> Arguments:
+        weight, bias, padding, output_padding = arguments
+        return dense(weight, self.weight), bias, padding, output_padding
 
     def extra_repr(self) -> str:
         """Returns the arguments."""
