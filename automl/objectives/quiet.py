@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 __all__ = ["quiet"]
 
 
 @contextmanager
-def quiet(*loggers: str) -> Iterator[None]:
-    """Drops warnings, and messages below errors of the named loggers, while the context lasts."""
-    named = [logging.getLogger(name) for name in loggers]
-    before = [logger.level for logger in named]
-    for logger in named:
-        logger.setLevel(logging.ERROR)
+def quiet() -> Iterator[None]:
+    """Drops what is printed, warned or logged below the level of an error while the context lasts."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(named, before, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

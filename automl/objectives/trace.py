@@ -1,12 +1,16 @@
-"""What a network is traced with when it is exported: example inputs, their names and their dynamic axes."""
+"""Tracing a network for export: example inputs with names and dynamic axes, and the program that torch makes of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from torch import Tensor
-from torch.export import Dim
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from automl.errors import ExportError
+from automl.objectives.quiet import quiet
 
 if TYPE_CHECKING:
     from automl.tasks import Task
@@ -41,3 +45,22 @@ class Trace:
         names = {name for axes in self.dynamic_axes for name in axes.values()}
         dims = {name: Dim(name) for name in names}
         return tuple({axis: dims[name] for axis, name in axes.items()} or None for axes in self.dynamic_axes)
+
+    def program(self, model: nn.Module) -> ExportedProgram:
+        """Returns ``model`` as an exported program whose dynamic axes really may have any length.
+
+        Raises:
+            ExportError: the network cannot be traced, or fixes the length of a dynamic axis.
+        """
+        try:
+            with quiet():
+                return torch.export.export(model, self.inputs, dynamic_shapes=self.dynamic_shapes(), strict=False)
+        except Exception as error:
+            text = str(error).strip() or type(error).__name__
+            if text.startswith("Constraints violated"):
+                axes = text[text.find("(") + 1 : text.find(")")]
+                raise ExportError(
+                    f"the network works for one length of the axis {axes!r} only (the traced one); its forward must not "
+                    "depend on that length, for instance through a fixed number in 'reshape'."
+                ) from error
+            raise ExportError(f"the network cannot be traced by torch.export: {text.splitlines()[0]}") from error

@@ -34,32 +34,28 @@ def to_onnx(model: nn.Module, trace: Trace) -> ModelProto:
     require_onnx()
     import onnx
 
+    program = trace.program(inference_copy(model))
     try:
-        with quiet("torch.onnx", "torch.export", "onnxscript", "onnx_ir"):
-            program = torch.onnx.export(
-                inference_copy(model),
-                trace.inputs,
+        with quiet():
+            converted = torch.onnx.export(
+                program,
                 dynamo=True,
-                dynamic_shapes=trace.dynamic_shapes(),
+                dynamic_shapes=trace.dynamic_shapes(),  # names the axes
                 input_names=list(trace.names),
                 output_names=["output"],
                 external_data=False,
                 verbose=False,
             )
-            if program is None:
-                raise ExportError("onnx: torch returned no program.")
-            proto: ModelProto = program.model_proto
+            proto: ModelProto = converted.model_proto if converted is not None else onnx.ModelProto()
             _strip(proto)
-            if proto.ByteSize() > _LARGEST:
-                raise ExportError("onnx: the model is larger than 2 GiB, the most that one ONNX file can hold.")
-            onnx.checker.check_model(proto)
-    except ExportError:
-        raise
+            size = proto.ByteSize()
+            if size <= _LARGEST:
+                onnx.checker.check_model(proto)
     except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise ExportError(
-            f"onnx: the network cannot be converted: {reason[0] if reason else type(error).__name__}"
-        ) from error
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ExportError(f"the network cannot be converted to ONNX: {reason[0]}") from error
+    if size > _LARGEST:
+        raise ExportError(f"the network takes {size} bytes as ONNX, and one file can hold 2 GiB at most.")
     return proto
 
 

@@ -1,0 +1,72 @@
+"""``.pt2``: a ``torch.export`` program, for torch itself and everything that takes its programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, final
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from automl.export.exporter import Exporter
+from automl.export.pt2_archive import compress_texts, drop_notes, pack_weights
+from automl.objectives.inference_copy import inference_copy
+from automl.objectives.quiet import quiet
+from automl.objectives.trace import Trace
+
+__all__ = ["Pt2Exporter"]
+
+
+@final
+class Pt2Exporter(Exporter):
+    """Traces the network with its dynamic axes and stores graph and weights in one archive.
+
+    Only what the traced graph reads is stored: no batch counters, no weights of parts that inference never runs, and shared
+    weights once.
+    """
+
+    name: ClassVar[str] = "pt2"
+    suffix: ClassVar[str] = ".pt2"
+    distributions: ClassVar[tuple[str, ...]] = ("torch",)
+    reader: ClassVar[Path] = Path(__file__).with_name("readers") / "pt2_reader.py"
+
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+        plain = inference_copy(model)
+        pack_weights(plain)
+        program = trace.program(plain)
+        unused = _unused_state(program)
+        if unused:
+            _drop(plain, unused)
+            pack_weights(plain)
+            program = trace.program(plain)
+        drop_notes(program)
+        with quiet():
+            torch.export.save(program, path, extra_files=dict(metadata))
+        compress_texts(path)
+
+    def how_to_load(self, file: str) -> str:
+        return f"import torch\nmodel = torch.export.load({file!r}).module()\noutput = model(*inputs)  # tensors"
+
+
+def _unused_state(program: ExportedProgram) -> set[str]:
+    """Names of parameters and buffers that no operator of the graph reads."""
+    kinds = (InputKind.PARAMETER, InputKind.BUFFER)
+    read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    unused = set()
+    for spec in program.graph_signature.input_specs:
+        if spec.kind in kinds and spec.target is not None and getattr(spec.arg, "name", "") not in read:
+            unused.add(spec.target)
+    return unused
+
+
+def _drop(model: nn.Module, names: set[str]) -> None:
+    for name in names:
+        owner, _, attribute = name.rpartition(".")
+        module = model.get_submodule(owner)
+        if attribute in dict(module.named_parameters(recurse=False)):
+            module.register_parameter(attribute, None)
+        else:
+            module.register_buffer(attribute, None)
