@@ -87,7 +87,9 @@ class JobConfig(BaseModel):
     searcher_options: dict[str, Any] = Field(default_factory=dict, description="options of the searcher")
     trials: PositiveInt = Field(200, description="number of architectures to measure")
     time_budget: float | None = Field(
-        None, description="seconds after which no new candidates start; 10m and 1h30m are fine"
+        None,
+        description="seconds after which no new candidates start; 10m and 1h30m are fine",
+        json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
     )
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")

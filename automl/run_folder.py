@@ -80,7 +80,9 @@ class Run:
                 raise RunError(f"{folder}: not empty and not a run folder; choose another --name.")
             folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder, job)
-            run.write_text(JOB_FILE, yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True))
+            text = yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True)
+            if not run.has(JOB_FILE) or run.path(JOB_FILE).read_text(encoding="utf-8") != text:
+                run.write_text(JOB_FILE, text)
         return run
 
     @contextmanager

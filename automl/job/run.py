@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from automl.errors import AutomlError, ConstraintError, InterruptedJobError
 from automl.host import Host
@@ -64,17 +65,17 @@ def run_job(
     """
     progress = progress or SilentProgress()
     parts = resolve_parts(job, host)
-    task = _load_task(job, parts, split=None)
-    supernet = build_supernet(parts.skeleton, task, host)
+    task, supernet = _task_and_supernet(job, parts, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
     run = Run.start(folder, job, overwrite=overwrite)
     with run.lock():
         if run.has("split.json"):
-            task = _load_task(job, parts, split=run.read_json("split.json"))
-            supernet = build_supernet(parts.skeleton, task, host)
+            task, supernet = _task_and_supernet(job, parts, host, split=run.read_json("split.json"))
         else:
+            run.write_json(
+                "space.json", parts.skeleton.model_dump(mode="json", by_alias=True)
+            )  # for the report's drawings
             run.write_json("split.json", task.split)
-        run.write_json("space.json", parts.skeleton.model_dump(mode="json", by_alias=True))  # for the report's drawings
         host.hook.automl_job_started(run=run, job=job)
         _train(run, parts, supernet, task, host, progress, stop)
         evaluator = make_evaluator(run, parts, supernet, task)
@@ -91,8 +92,7 @@ def load_supernet(run: Run, host: Host) -> tuple[Supernet, Task, JobParts]:
         RunError: the run has not come that far, or a file is damaged.
     """
     parts = resolve_parts(run.job, host)
-    task = _load_task(run.job, parts, split=run.read_json("split.json"))
-    supernet = build_supernet(parts.skeleton, task, host)
+    task, supernet = _task_and_supernet(run.job, parts, host, split=run.read_json("split.json"))
     supernet.load(run.path("supernet.safetensors"))
     return supernet, task, parts
 
@@ -128,8 +128,14 @@ def open_ledger(run: Run, parts: JobParts, supernet: Supernet, *, read_only: boo
     )
 
 
-def _load_task(job: JobConfig, parts: JobParts, split: Mapping[str, list[int]] | None) -> Task:
-    return parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
+def _task_and_supernet(
+    job: JobConfig, parts: JobParts, host: Host, split: Mapping[str, list[int]] | None = None
+) -> tuple[Task, Supernet]:
+    """Loads the data and builds the supernet with the initial weights that the seed of the job decides."""
+    task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(job.seed)
+        return task, build_supernet(parts.skeleton, task, host)
 
 
 def _train(
@@ -252,7 +258,7 @@ def _search(
             progress.advance(status=f"{failures} failed" if failures else "")
 
         try:
-            return run_search(
+            measurements = run_search(
                 space,
                 parts.searcher(space),
                 evaluator,
@@ -264,6 +270,11 @@ def _search(
                 stop=stop,
                 progress=measured,
             )
+            if len(measurements) < total and stop():
+                raise InterruptedJobError(
+                    f"stopped after {len(measurements)} of {total} candidates; the same command continues."
+                )
+            return measurements
         finally:
             progress.end()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +41,16 @@ class Trace:
         """Takes inputs, names and axes from a task."""
         return cls(task.example_inputs(TRACE_BATCH), task.input_names, task.dynamic_axes)
 
-    def dynamic_shapes(self) -> tuple[dict[int, Dim] | None, ...]:
-        """Returns the axes as ``torch.export`` wants them: one ``Dim`` for each name, None for a fixed input."""
+    def dynamic_shapes(self, model: nn.Module) -> tuple[Any, ...]:
+        """Returns the axes as ``torch.export`` wants them for a model: a ``Dim`` for each name, None for a fixed input.
+
+        A ``forward(*inputs)`` gets them as one tuple, since to the tracer it has a single argument.
+        """
         names = {name for axes in self.dynamic_axes for name in axes.values()}
         dims = {name: Dim(name) for name in names}
-        return tuple({axis: dims[name] for axis, name in axes.items()} or None for axes in self.dynamic_axes)
+        shapes = tuple({axis: dims[name] for axis, name in axes.items()} or None for axes in self.dynamic_axes)
+        first = next(iter(inspect.signature(model.forward).parameters.values()), None)
+        return (shapes,) if first is not None and first.kind is first.VAR_POSITIONAL else shapes
 
     def program(self, model: nn.Module) -> ExportedProgram:
         """Returns ``model`` as an exported program whose dynamic axes really may have any length.
@@ -54,7 +60,7 @@ class Trace:
         """
         try:
             with quiet():
-                return torch.export.export(model, self.inputs, dynamic_shapes=self.dynamic_shapes(), strict=False)
+                return torch.export.export(model, self.inputs, dynamic_shapes=self.dynamic_shapes(model), strict=False)
         except Exception as error:
             text = str(error).strip() or type(error).__name__
             if text.startswith("Constraints violated"):

@@ -18,6 +18,8 @@ from automl.supernet.calibration import CalibrationReport, calibrate
 
 __all__ = ["Supernet"]
 
+_HEADER: Final = "automl"
+
 
 class Supernet(nn.Module):
     """Any module with dimensions in it, and the space that they span.
@@ -91,7 +93,8 @@ class Supernet(nn.Module):
         Args:
             path: file to write; an existing one is replaced.
         """
-        header = {"space_digest": self.space.digest, "space": json.dumps(self.space.describe())}
+        # One entry only: the order of several would differ between runs, and equal weights should be equal files.
+        header = {_HEADER: json.dumps({"space_digest": self.space.digest, "space": self.space.describe()})}
         partial = path.with_name(path.name + ".partial")
         safetensors.torch.save_model(self.network, str(partial), metadata=header)
         partial.replace(path)
@@ -104,11 +107,11 @@ class Supernet(nn.Module):
         """
         try:
             with safetensors.safe_open(str(path), framework="pt") as file:
-                header = file.metadata() or {}
-            if header.get("space_digest") != self.space.digest:
+                digest = json.loads((file.metadata() or {}).get(_HEADER, "{}")).get("space_digest")
+            if digest != self.space.digest:
                 raise RunError(
-                    f"{path}: these weights belong to another search space "
-                    f"(digest {header.get('space_digest')}, here {self.space.digest})."
+                    f"{path}: these weights belong to another search space (digest {digest}, here {self.space.digest}). "
+                    "Did the space or the installed plugins change since the training?"
                 )
             safetensors.torch.load_model(self.network, str(path))
         except FileNotFoundError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,13 +84,15 @@ def test_front_members_are_the_nondominated_trials(finished: Run, host: Host) ->
     assert {tuple(m["measured"][n]["value"] for n in ("error", "macs")) for m in members} == {values[i] for i in best}
 
 
-def test_a_finished_run_is_left_as_it_is_and_more_trials_extend_it(host: Host, finished: Run) -> None:
-    before = {p.name: p.stat().st_mtime_ns for p in finished.folder.iterdir() if p.is_file()}
-    run_job(_job(), finished.folder, host=host)
-    changed = {p.name for p in finished.folder.iterdir() if p.is_file() and before.get(p.name) != p.stat().st_mtime_ns}
-    assert changed <= {"job.yaml", ".lock", "ledger.log.lock", "searcher.json"}
-    history = _trials(finished, host)
-    longer = run_job(_job(trials=12), finished.folder, host=host)
+def test_a_finished_run_is_left_as_it_is_and_more_trials_extend_it(host: Host, finished: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir() if p.is_file()}
+    run = run_job(_job(), folder, host=host)
+    changed = {p.name for p in folder.iterdir() if p.is_file() and before.get(p.name) != p.stat().st_mtime_ns}
+    assert changed <= {".lock", "ledger.log.lock"}
+    history = _trials(run, host)
+    longer = run_job(_job(trials=12), folder, host=host)
     assert _trials(longer, host)[:9] == history
     assert len(_trials(longer, host)) == 12
 
@@ -102,7 +106,7 @@ def test_the_same_seed_gives_the_same_history_and_another_one_another(
     assert _trials(other, host) != _trials(again, host)
 
 
-@pytest.mark.parametrize("after", [1, 30, 34])
+@pytest.mark.parametrize("after", [1, 17, 18])
 def test_a_stopped_job_continues_to_the_same_result(host: Host, tmp_path: Path, finished: Run, after: int) -> None:
     calls = 0
 
@@ -111,10 +115,9 @@ def test_a_stopped_job_continues_to_the_same_result(host: Host, tmp_path: Path, 
         calls += 1
         return calls > after
 
-    try:
+    with contextlib.suppress(InterruptedJobError):
         run_job(_job(), tmp_path / "run", host=host, stop=stop)
-    except InterruptedJobError as error:
-        assert "same command" in str(error)
+    assert calls > after, "the job was never asked whether to stop"
     run = run_job(_job(), tmp_path / "run", host=host)
     assert _trials(run, host) == _trials(finished, host)[:9]
     assert run.path("supernet.safetensors").read_bytes() == finished.path("supernet.safetensors").read_bytes()
@@ -194,14 +197,14 @@ def test_picks(finished: Run) -> None:
     best = pick(finished, "best:error")[0]
     assert best["measured"]["error"]["value"] == min(m["measured"]["error"]["value"] for m in members)
     assert pick(finished, "knee")[0] in members
-    with pytest.raises(ConfigError, match="--pick best:eror: .*Did you mean 'best:error'"):
+    with pytest.raises(ConfigError, match=r"--pick best:eror: .*Did you mean 'best:error'"):
         pick(finished, "best:eror")
 
 
 def test_an_exported_file_reproduces_what_was_searched(finished: Run, host: Host) -> None:
-    (result,) = export_picked(finished, "best:error", ["pt2", "safetensors"], host=host)
+    (result,) = export_picked(finished, "best:error", ["pt2", "onnx", "safetensors"], host=host)
     member = pick(finished, "best:error")[0]
-    supernet, task, _ = load_supernet(finished, host)
+    _, task, _ = load_supernet(finished, host)
     folder = finished.path("exports") / member["id"]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["architecture"] == member["architecture"]
@@ -221,7 +224,7 @@ def test_changed_weights_fail_the_export_and_leave_nothing(host: Host, tmp_path:
         for parameter in supernet.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(0))
     supernet.save(run.path("supernet.safetensors"))
-    with pytest.raises(ExportError, match="error was .* in the search and is"):
+    with pytest.raises(ExportError, match=r"error was .* in the search and is"):
         export_picked(run, "all-front", ["pt2"], host=host)
     assert not list((run.folder / "exports").glob("*")) if (run.folder / "exports").exists() else True
 
@@ -247,8 +250,6 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
 def test_damaged_files_are_named(
     host: Host, tmp_path: Path, finished: Run, name: str, damage: Callable[[Path], Any], message: str
 ) -> None:
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
     damage(folder / name)
@@ -257,8 +258,6 @@ def test_damaged_files_are_named(
 
 
 def test_a_damaged_checkpoint_is_named(host: Host, tmp_path: Path, finished: Run) -> None:
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
     (folder / "supernet.safetensors").unlink()

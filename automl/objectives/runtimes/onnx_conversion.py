@@ -40,7 +40,7 @@ def to_onnx(model: nn.Module, trace: Trace) -> ModelProto:
             converted = torch.onnx.export(
                 program,
                 dynamo=True,
-                dynamic_shapes=trace.dynamic_shapes(),  # names the axes
+                dynamic_shapes=trace.dynamic_shapes(model),  # names the axes
                 input_names=list(trace.names),
                 output_names=["output"],
                 external_data=False,
