@@ -7,7 +7,7 @@ from typing import Final
 
 from torch import nn
 
-from automl.errors import UnknownNameError
+from automl.errors import SpaceError, did_you_mean
 
 __all__ = ["ACTIVATIONS", "activation_layer"]
 
@@ -26,12 +26,12 @@ def activation_layer(name: str) -> nn.Module:
         name: one of ``gelu``, ``hardswish``, ``relu``, ``silu``.
 
     Raises:
-        UnknownNameError: the name is none of these.
+        SpaceError: the name is none of these.
 
     Example:
         >>> activation_layer("relu")
         ReLU()
     """
     if name not in ACTIVATIONS:
-        raise UnknownNameError("activation", name, ACTIVATIONS, where="activation")
+        raise SpaceError(f"activation: unknown activation {name!r}.{did_you_mean(str(name), ACTIVATIONS)}")
     return ACTIVATIONS[name]()

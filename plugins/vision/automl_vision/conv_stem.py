@@ -32,7 +32,7 @@ class ConvStem(nn.Module):
         ``k² * inp * out`` multiply-accumulates for each output pixel.
 
     Raises:
-        SpaceError: an even kernel.
+        SpaceError: an even kernel or an unknown activation.
 
     Source:
         He et al. 2016, arXiv:1512.03385, section 3.4 (order of layers); nested kernels: Cai et al. 2020

@@ -42,7 +42,7 @@ class MBConv(nn.Module):
         and-excitation adds about ``h² / 2`` for each sample.
 
     Raises:
-        SpaceError: an even kernel, an expansion below 1, no choice or a repeated one.
+        SpaceError: an even kernel, an expansion below 1, an unknown activation, no choice or a repeated one.
 
     Source:
         Sandler et al. 2018, arXiv:1801.04381, section 3.3; Howard et al. 2019, arXiv:1905.02244, section 5.3 (gate between
@@ -92,8 +92,8 @@ def _pointwise(inp: SizeLike, out: SizeLike, activation: str) -> nn.Module:
 
 
 def _gate(width: SizeLike, present: bool | Sequence[bool]) -> nn.Module:
-    choices = [present] if isinstance(present, bool) else list(present)
-    if not choices or len(set(choices)) != len(choices):
+    choices = list(present) if isinstance(present, list | tuple) else [present]
+    if not choices or any(choices.count(c) > 1 or not isinstance(c, bool) for c in choices):
         raise SpaceError(f"squeeze_excite: {present!r} must be true, false or both, each once.")
     if len(choices) == 1:
         return SqueezeExcite(width) if choices[0] else nn.Identity()

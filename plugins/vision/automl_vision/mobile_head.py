@@ -33,7 +33,7 @@ class MobileHead(nn.Module):
         ``expansion * inp² * H * W + hidden * (expansion * inp + out)`` multiply-accumulates for each sample.
 
     Raises:
-        SpaceError: an expansion or hidden width below 1.
+        SpaceError: an expansion or hidden width below 1, or an unknown activation.
 
     Source:
         Howard et al. 2019, arXiv:1905.02244, section 5.1 and table 1 (``expansion=6``, ``hidden=1280``).

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from automl import elastic
-from automl.errors import SpaceError, UnknownNameError
+from automl.errors import SpaceError, did_you_mean
 from automl.space import SizeLike
 from automl_vision.activation import activation_layer
 from automl_vision.fraction import fraction
 from automl_vision.initialisation import initialise_convolutions
-from automl_vision.options import Counts, kernel_option
+from automl_vision.options import Counts, fixed_option, kernel_option
 from automl_vision.shortcut import shortcut
 
 __all__ = ["Residual"]
@@ -30,7 +30,7 @@ class Residual(nn.Module):
         stride: step between output pixels, in input pixels.
         branch: ``basic``, ``bottleneck``, or both, which is searched.
         kernel: edge length of the spatial kernels, in pixels; several odd lengths are searched.
-        reduction: ``out`` divided by the width of the bottleneck.
+        reduction: ``out`` divided by the width of the bottleneck, which is rounded to a multiple of 4.
         activation: name of the activation: ``gelu``, ``hardswish``, ``relu`` or ``silu``.
 
     Shape:
@@ -41,8 +41,7 @@ class Residual(nn.Module):
         ``k² * out * (inp + out)`` (basic), ``m * (inp + k² * m + out)`` (bottleneck).
 
     Raises:
-        SpaceError: an even kernel or an empty list of branches.
-        UnknownNameError: an unknown branch.
+        SpaceError: an even kernel, a reduction below 1, an unknown branch or activation, or no branch at all.
 
     Source:
         He et al. 2016, arXiv:1512.03385, section 3.3 and figure 5. Deviations: the stride of the bottleneck is in its
@@ -59,7 +58,7 @@ class Residual(nn.Module):
         out: SizeLike,
         *,
         stride: int = 1,
-        branch: str | Sequence[str] = ("basic", "bottleneck"),
+        branch: str | Sequence[str] = ("bottleneck", "basic"),
         kernel: Counts = 3,
         reduction: int = 4,
         activation: str = "relu",
@@ -67,6 +66,7 @@ class Residual(nn.Module):
         super().__init__()
         self.kernel = kernel_option("kernel", kernel)
         self.shortcut = shortcut(inp, out, stride)
+        reduction = fixed_option("reduction", reduction)
         names = [branch] if isinstance(branch, str) else list(branch)
         branches: dict[str, nn.Module] = {}
         for name in names:
@@ -75,7 +75,7 @@ class Residual(nn.Module):
             elif name == "bottleneck":
                 branches[name] = _bottleneck(inp, out, self.kernel, reduction, stride, activation)
             else:
-                raise UnknownNameError("branch", name, ("basic", "bottleneck"), where="branch")
+                raise SpaceError(f"branch: unknown branch {name!r}.{did_you_mean(str(name), ('basic', 'bottleneck'))}")
         if not branches:
             raise SpaceError("branch: no choice is given; list 'basic', 'bottleneck' or both.")
         self.branch = elastic.Choice(branches) if len(branches) > 1 else branches[names[0]]
@@ -101,7 +101,7 @@ def _basic(inp: SizeLike, out: SizeLike, kernel: SizeLike, stride: int, activati
 def _bottleneck(
     inp: SizeLike, out: SizeLike, kernel: SizeLike, reduction: int, stride: int, activation: str
 ) -> nn.Module:
-    middle = fraction(out, reduction)
+    middle = fraction(out, reduction, multiple=4)
     return nn.Sequential(
         elastic.Conv2d(inp, middle, 1, bias=False),
         elastic.BatchNorm2d(middle),
