@@ -164,8 +164,15 @@ def scores(gate: str, hops: int = 6) -> Tensor:
     weigh.load_state_dict({k: v.clone() for k, v in module.projection.state_dict().items()})  # type: ignore[union-attr]
 
     class Looked(nn.Module):
+        """Scores hop after hop as if it saw the features of the block."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.hop = -1
+
         def forward(self, _: Tensor) -> Tensor:
-            result: Tensor = weigh(projected)
+            self.hop += 1
+            result: Tensor = weigh(stack[self.hop])
             return result
 
     one_hot = [torch.eye(hops + 1, dtype=torch.float64)[k].expand(NODES, hops + 1) for k in range(hops + 1)]

@@ -76,7 +76,7 @@ class DAGNN(nn.Module):
         inp: SizeLike,
         out: SizeLike,
         *,
-        hops: int | Sequence[int] = (2, 5, 10, 20),
+        hops: int | Sequence[int] = (1, 2, 5, 10),
         hidden: int | Sequence[int] = (32, 64),
         mlp_layers: int | Sequence[int] = (1, 2),
         dropout: float = 0.5,
@@ -174,7 +174,7 @@ class DAGNNHead(nn.Module):
         inp: SizeLike,
         out: int,
         *,
-        hops: int | Sequence[int] = (2, 5, 10, 20),
+        hops: int | Sequence[int] = (1, 2, 5, 10),
         hidden: int | Sequence[int] = (32, 64),
         mlp_layers: int | Sequence[int] = (1, 2),
         dropout: float = 0.5,
@@ -240,13 +240,16 @@ def weigh_hops(hops: Sequence[Tensor], gate: Gate, projection: nn.Module | None)
     """
     if gate == "last":
         return hops[-1]
-    stack = torch.stack(list(hops), dim=1)
     if gate == "uniform":
-        return stack.mean(dim=1)
+        return torch.stack(list(hops)).mean(dim=0)
     assert projection is not None
-    scores = projection(stack)
+    scores = torch.cat([projection(features) for features in hops], dim=1)
     weights = torch.sigmoid(scores) if gate == "sigmoid" else torch.softmax(scores, dim=1)
-    return (weights * stack).sum(dim=1)
+    # One term after the other: a stack of all hops would take twice the time and memory.
+    total = weights[:, :1] * hops[0]
+    for hop, features in enumerate(hops[1:], start=1):
+        total = torch.addcmul(total, weights[:, hop : hop + 1], features)
+    return total
 
 
 def _run(graph: Graph, transform: nn.Module, projection: nn.Module | None, setting: _Setting) -> Graph:

@@ -23,7 +23,7 @@ class NodeOptions(BaseModel):
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the nodes that the search measures on.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the nodes kept for the reported front.")
     steps_per_epoch: int = Field(
-        10, ge=1, description="Training steps in one epoch; each sees the whole graph and all training nodes."
+        20, ge=1, description="Training steps in one epoch; each sees the whole graph and all training nodes."
     )
     undirected: bool = Field(
         True, description="Add the missing direction of every edge of a file, and merge double edges."
