@@ -155,7 +155,8 @@ def _block(values: Mapping[str, Any], only: str) -> BlockLayout:
         candidate, _, rest = key.partition(".")
         if rest and not name:
             name = candidate
-        options[rest if rest and candidate == name.replace(".", "_") else key] = value
+        option = rest if rest and candidate == name.replace(".", "_") else key
+        options[option.removesuffix(".choice")] = value
     return BlockLayout(name, options)
 
 

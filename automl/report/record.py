@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from automl.errors import RunError, did_you_mean
+from automl.export.manifest import load_manifest
+from automl.objectives.units import BUILT_IN_UNITS
 from automl.report.axis import Axis
-from automl.report.trials import Trials, read_trials
+from automl.report.trials import Trials, no_trials, read_trials
 
 __all__ = ["Member", "RunRecord", "read_run"]
 
@@ -88,9 +90,10 @@ class RunRecord:
         return dict(self.summary.get("picks") or {})
 
     @property
-    def context(self) -> dict[str, Any]:
-        """In which circumstances values were measured."""
-        return dict(self.summary.get("context") or self.ranges.get("context") or {})
+    def context(self) -> dict[str, dict[str, Any]]:
+        """In which circumstances values were measured: by objective, and ``machine``."""
+        contexts = {**(self.summary.get("context") or {}), "machine": self.summary.get("machine")}
+        return {name: dict(facts) for name, facts in contexts.items() if isinstance(facts, dict) and facts}
 
     @property
     def anchors(self) -> dict[str, dict[str, Any]]:
@@ -127,8 +130,12 @@ class RunRecord:
         return found
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path, *, trials: bool = True) -> RunRecord:
     """Reads a run folder.
+
+    Args:
+        folder: the run folder.
+        trials: read the ledger, too; the slow part of a long run.
 
     Raises:
         RunError: there is no such folder, or one of its files is damaged; names the file.
@@ -144,7 +151,7 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord(
         folder=folder,
         axes=axes,
-        trials=read_trials(folder, job.get("storage"), len(axes)),
+        trials=read_trials(folder, job.get("storage"), len(axes)) if trials else no_trials(len(axes)),
         members=[_member(folder, entry) for entry in summary.get("members", [])],
         job=job,
         job_text=job_text,
@@ -197,9 +204,12 @@ def _quantities(folder: Path, summary: Mapping[str, Any], job: Mapping[str, Any]
     axes = []
     for entry in [entries] if isinstance(entries, str) else entries:
         if isinstance(entry, str):
-            axes.append(Axis(entry))
+            axes.append(Axis(entry, BUILT_IN_UNITS.get(entry, "")))
         elif isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
             axes.append(Axis(entry["name"], str(entry.get("unit") or "")))
+        elif isinstance(entry, Mapping) and len(entry) == 1:  # an objective with options, as jobs hold it
+            name = str(next(iter(entry)))
+            axes.append(Axis(name, BUILT_IN_UNITS.get(name, "")))
         else:
             raise RunError(f"{folder}: malformed objective {entry!r}; expected a name, or a name with a unit.")
     return axes
@@ -236,6 +246,6 @@ def _skeleton(folder: Path, job: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _read_exports(folder: Path) -> dict[str, dict[str, Any]]:
     return {
-        str(path.parent.relative_to(folder)): _read_object(path)
+        str(path.parent.relative_to(folder)): load_manifest(path)
         for path in sorted(folder.glob("exports/*/manifest.json"))
     }

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from automl.objectives.units import BUILT_IN_UNITS
 from automl.report.axis import TEST_ERROR, Axis
 from automl.report.drawing import draw_network, family_colours
 from automl.report.growth import Growth
@@ -203,12 +204,13 @@ def constraint_section(record: RunRecord) -> str:
     rows = []
     for entry in record.constraints:
         name = str(entry.get("objective", ""))
-        axis = units.get(name, Axis(name, str(entry.get("unit") or "")))
+        axis = units.get(name, Axis(name, BUILT_IN_UNITS.get(name, "")))
         reach = axis.format(entry.get("lowest")) + " … " + axis.format(entry.get("highest"))
+        if entry.get("note"):
+            reach += f"; {entry['note']}"
         verdict = '<span class="good">yes</span>' if entry.get("reachable") else '<span class="bad">not seen</span>'
-        rows.append(
-            f'<tr><td class="mono">{escape(str(entry.get("text", "")))}</td><td>{escape(reach)}</td><td>{verdict}</td></tr>'
-        )
+        text = escape(str(entry.get("text", "")))
+        rows.append(f'<tr><td class="mono">{text}</td><td class="text">{escape(reach)}</td><td>{verdict}</td></tr>')
     met = int(record.trials.feasible.sum())
     total = len(record.trials)
     share = f"<p>{met:,} of {total:,} measured architectures meet every constraint.</p>" if total else ""
@@ -222,23 +224,21 @@ def constraint_section(record: RunRecord) -> str:
 
 def context_section(record: RunRecord) -> str:
     """In which circumstances the numbers were measured."""
-    body = definitions(record.context)
-    return section("context", "Measured on", body)
+    body = "".join(
+        f"<div><h3>{escape(Axis(name).title)}</h3>{definitions(facts)}</div>" for name, facts in record.context.items()
+    )
+    return section("context", "How it was measured", f'<div class="pair">{body}</div>' if body else "")
 
 
 def export_section(record: RunRecord) -> str:
     """Exported files with their verified error."""
     rows = []
     for folder, manifest in record.exports.items():
-        files = manifest.get("files") or {}
-        for name, entry in files.items() if isinstance(files, Mapping) else ():
-            facts = entry if isinstance(entry, Mapping) else {}
-            error = facts.get("max_abs_error")
-            size = facts.get("bytes")
+        for entry in manifest["files"].values():
+            path, size = f"{folder}/{entry['file']}", Axis("size", "B").format(entry["bytes"])
             rows.append(
-                f'<tr><td class="mono text">{escape(f"{folder}/{name}")}</td>'
-                f'<td class="number">{escape(Axis("size", "B").format(size))}</td>'
-                f'<td class="number">{"–" if error is None else escape(f"{error:.2g}")}</td></tr>'
+                f'<tr><td class="mono text">{escape(path)}</td><td class="number">{escape(size)}</td>'
+                f'<td class="number">{entry["max_abs_error"]:.1e}</td></tr>'
             )
     if not rows:
         return ""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from automl.errors import RunError
 
-__all__ = ["Failure", "Trials", "read_trials"]
+__all__ = ["Failure", "Trials", "no_trials", "read_trials"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def no_trials(objectives: int) -> Trials:
+    """Returns no trials."""
+    return _collect((), objectives, "")
 
 
 def read_trials(folder: Path, storage: str | None, objectives: int) -> Trials:

@@ -202,7 +202,7 @@
   const drawTraining = () => {
     const training = data.training;
     if (!training) return;
-    const epochs = { title: "epoch", rangemode: "tozero" };
+    const epochs = { title: "epoch", ...(training.epochs.length <= 12 ? { dtick: 1 } : {}) };
     Plotly.react("loss-chart", [line(training.epochs, training.loss, "training loss", css("--front"))],
       layout(epochs, { title: "training loss" }), SMALL);
     const styles = { smallest: ["--final", "dot"], random: ["--trial", "dash"], largest: ["--front", "solid"] };

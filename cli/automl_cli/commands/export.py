@@ -1,0 +1,64 @@
+"""``automl export``: members of the front as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl_cli.console import print_json, print_table
+from automl_cli.options import JsonOption, PickOption, RunArgument, RunsOption
+
+__all__ = ["export"]
+
+
+def export(
+    run: RunArgument,
+    pick: PickOption = "knee",
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="FORMATS", help="Formats, with commas between: onnx,pt2,safetensors."),
+    ] = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Export models as files that need no automl.
+
+    Every file is loaded in a fresh process and compared with the subnetwork; a difference is an error, and leaves no file.
+    """
+    from automl.host import Host
+    from automl.objectives.units import format_value
+    from automl.run_folder import Run
+    from automl_cli.progress_bars import show_progress
+    from automl_cli.run_names import find_run
+
+    formats = list(dict.fromkeys(word for text in to or ["pt2"] for word in text.replace(",", " ").split()))
+    opened = Run.open(find_run(run, runs))
+    host = Host.load()
+    for name in formats:
+        host.find("exporter", name, where="--to")
+    with show_progress() as progress:
+        from automl.job import export_picked
+
+        exported = export_picked(opened, pick, formats, host=host, progress=progress)
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": one.folder.name,
+                    "folder": str(one.folder),
+                    "files": {name: str(path) for name, path in one.paths.items()},
+                    "manifest": one.manifest,
+                }
+                for one in exported
+            ]
+        )
+        return
+    rows = []
+    for one in exported:
+        for name, path in one.paths.items():
+            proof = one.manifest["files"][name]
+            rows.append((name, format_value("size", proof["bytes"]), f"{proof['max_abs_error']:.1e}", str(path)))
+    heads = ["format", "size", "largest difference", "file"]
+    print_table("Exported, and compared with the subnetwork in a fresh process", heads, rows, right=[1, 2])

@@ -1,0 +1,124 @@
+"""``automl search``: run a job, or go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automl_cli.console import print_json, print_result, report_progress, results
+from automl_cli.options import JsonOption, RunsOption
+
+if TYPE_CHECKING:
+    from automl.job_config import JobConfig
+
+__all__ = ["search"]
+
+
+def search(
+    job: Annotated[
+        Path | None, typer.Argument(metavar="JOB", help="Job file in YAML; options are laid over it.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(metavar="SPACE", help="Search space: an installed one or a YAML file.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="Built-in data such as digits, or a path.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Task; otherwise the one that fits.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Quantity to minimise; repeat for several.")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(metavar="BOUND", help="Such as 'latency<=2ms'; repeat for several.")
+    ] = None,
+    searcher: Annotated[str | None, typer.Option(metavar="NAME", help="evolution, random, or optuna:SAMPLER.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How the supernet is trained: sandwich or single-path.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of supernet training.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of architectures to measure.")] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Measure no new architectures after 90s, 10m, 1h30m.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of everything.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the job, such as training.learning_rate=0.01."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the run; otherwise made from the job.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the run of that name first and start anew.")
+    ] = False,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Train a supernet, search it, and write the front and a report.
+
+    The same command again goes on where it stopped, after Ctrl-C, a crash or a power cut. A larger --trials or --time-budget
+    extends a finished run.
+    """
+    from automl.job_config import resolve_job
+    from automl_cli.run_names import run_folder
+
+    settings: dict[str, Any] = {
+        "space": space,
+        "data": data,
+        "task": task,
+        "objectives": objective,
+        "constraints": constraint,
+        "searcher": searcher,
+        "strategy": strategy,
+        "trials": trials,
+        "time_budget": time_budget,
+        "seed": seed,
+    }
+    given = {key: value for key, value in settings.items() if value is not None and value != []}
+    shorthand = [f"training.epochs={epochs}"] if epochs is not None else []
+    resolved = resolve_job(job, settings=given, assignments=[*shorthand, *(assignments or [])])
+    folder = run_folder(name if name is not None else resolved.default_name(), runs)
+    _announce(resolved, folder, overwrite=overwrite)
+    _run(resolved, folder, overwrite=overwrite)
+    _show(folder, runs, as_json=as_json)
+
+
+def _announce(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+    from automl.run_folder import Run
+
+    if overwrite or not (folder / "job.yaml").is_file():
+        report_progress(f"Starting a run in {folder}")
+    elif Run.open(folder).job.default_name() == job.default_name():
+        report_progress(f"Going on with the run in {folder}: what is done there is not done again")
+
+
+def _run(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+    from automl_cli.interruption import stop_on_interrupt
+    from automl_cli.progress_bars import show_progress
+
+    with stop_on_interrupt() as stop, show_progress() as progress:
+        from automl.host import Host
+        from automl.job import run_job
+
+        run_job(job, folder, host=Host.load(), overwrite=overwrite, progress=progress, stop=stop)
+
+
+def _show(folder: Path, runs: Path, *, as_json: bool) -> None:
+    from automl.report import front_table, read_run
+
+    record = read_run(folder, trials=False)
+    page = folder / "report.html"
+    if as_json:
+        print_json({"run": folder.name, "folder": str(folder), "report": str(page), "front": record.summary})
+        return
+    results().print(front_table(record, limit=25))
+    name = folder.name if runs == Path("runs") else str(folder)
+    knee = record.member(None)
+    if knee is None:
+        print_result("The front is empty.")
+    else:
+        print_result(f"Knee:   {knee.id}")
+    print_result(f"Report: {page}")
+    if knee is not None:
+        print_result(f"Next:   automl export {name} --pick knee --to onnx,pt2")
+        print_result(f"        automl measure {name} --pick all-front --runtime onnxruntime")

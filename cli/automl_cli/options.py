@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+__all__ = ["JsonOption", "PickOption", "RunArgument", "RunsOption"]
+
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document to standard output instead of tables.")
+]
+RunArgument: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or the path of its folder.")]
+RunsOption: TypeAlias = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", envvar="AUTOML_RUNS", help="Folder that holds the runs.")
+]
+PickOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="MEMBER", help="Member of the front: knee, best:OBJECTIVE, an id or its beginning, or all-front."
+    ),
+]

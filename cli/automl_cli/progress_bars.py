@@ -1,0 +1,153 @@
+"""Progress on standard error: a bar with an estimate in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from automl_cli.console import status
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from automl.progress import Progress as ProgressReceiver
+
+__all__ = ["PlainProgress", "show_progress"]
+
+QUIET_SECONDS: Final = 10.0
+
+
+@contextmanager
+def show_progress() -> Iterator[ProgressReceiver]:
+    """Yields a receiver of progress that fits standard error."""
+    if sys.stderr.isatty():
+        bars = _Bars()
+        try:
+            yield bars
+        finally:
+            bars.end()
+    else:
+        yield PlainProgress()
+
+
+class PlainProgress:
+    """Writes a line when a stage starts and ends, and at most every ten seconds in between.
+
+    Args:
+        quiet_seconds: pause between two lines of a stage.
+    """
+
+    def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._quiet: Final = quiet_seconds
+        self._stage = ""
+        self._unit = ""
+        self._total: int | None = None
+        self._first = self._done = 0
+        self._started = self._last = 0.0
+
+    def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
+        """Writes that a stage starts."""
+        if stage != self._stage:
+            self._started = self._last = time.monotonic()
+            resumed = f", {completed} done before" if completed else ""
+            amount = f": {total} {_plural(unit, total)}{resumed}" if total else ""
+            self._write(f"{stage}{amount}")
+            self._first = completed
+        self._stage, self._total, self._unit, self._done = stage, total, unit, completed
+
+    def advance(self, steps: int = 1, status: str = "") -> None:
+        """Writes where the stage is, if the last line is old enough."""
+        self._done += steps
+        now = time.monotonic()
+        if now - self._last < self._quiet:
+            return
+        self._last = now
+        left = ""
+        fresh = self._done - self._first
+        if self._total and fresh > 0 and self._done < self._total:
+            remaining = (now - self._started) / fresh * (self._total - self._done)
+            left = f", about {_duration(remaining)} left"
+        of = f"/{self._total}" if self._total else ""
+        self._write(f"{self._stage}: {self._done}{of} {self._unit}s{left}{', ' + status if status else ''}")
+
+    def note(self, message: str) -> None:
+        """Writes the line."""
+        self._write(message)
+
+    def end(self) -> None:
+        """Writes how long the stage took."""
+        if self._stage:
+            self._write(f"{self._stage}: done after {_duration(time.monotonic() - self._started)}")
+        self._stage = ""
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+class _Bars:
+    """One Rich bar for the stage at hand; notes scroll by above it."""
+
+    def __init__(self) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bars: Final = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}", markup=False),
+            console=status(),
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+
+    def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
+        if stage == self._stage and self._task is not None:
+            self._bars.update(self._task, total=total, completed=completed)
+            return
+        self.end()
+        self._stage = stage
+        self._bars.start()
+        self._task = self._bars.add_task(stage, total=total, completed=completed, status="")
+
+    def advance(self, steps: int = 1, status: str = "") -> None:
+        if self._task is not None:
+            self._bars.update(self._task, advance=steps)
+            if status:
+                self._bars.update(self._task, status=status)
+
+    def note(self, message: str) -> None:
+        self._bars.console.print(message, markup=False)
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+            self._stage = ""
+        self._bars.stop()
+
+
+def _plural(unit: str, count: int) -> str:
+    return unit if count == 1 else f"{unit}s"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
