@@ -109,7 +109,8 @@ def largest_error(exporter: Exporter, expected: Mapping[str, Tensor], found: Map
 
 
 def _run_reader(exporter: Exporter, path: Path, inputs: Path, results: Path) -> None:
-    command = [sys.executable, "-I", _RUNNER, exporter.reader, path, inputs, results, *sorted(_forbidden())]
+    files = [file.resolve() for file in (path, inputs, results)]  # the process starts in another folder
+    command = [sys.executable, "-I", _RUNNER, exporter.reader, *files, *sorted(_forbidden())]
     try:
         subprocess.run(
             [str(part) for part in command],
