@@ -217,6 +217,15 @@ def test_layer_scale_follows_channels_selected_by_index() -> None:
     assert plain.weight.data_ptr() != layer.weight.data_ptr()
 
 
+def test_layer_scale_of_fewer_channels_is_a_prefix() -> None:
+    layer = LayerScale(width := Ordinal(2, 3)).double()
+    layer.weight.data.copy_(torch.arange(1.0, 4.0))
+    width.value = 2
+    x = draw(4, 2)
+    assert torch.equal(layer(x), x * torch.tensor([1.0, 2.0], dtype=torch.float64))
+    assert layer.specialise().weight.tolist() == [1.0, 2.0]
+
+
 # --- bad options -----------------------------------------------------------------------------------------------------
 
 BAD_OPTIONS: list[tuple[Callable[[], Any], str]] = [
