@@ -126,14 +126,8 @@ def front(trials: list[Measurement], objectives: list[str], rng: np.random.Gener
         "picks": picks,
         "hypervolume": 0.1,
         "reference": [float(v) * 1.1 for v in values.max(axis=0)],
-        "context": {
-            "cpu": "Example CPU @ 2.10GHz",
-            "threads": 1,
-            "batch": 1,
-            "dtype": "float32",
-            "runtime": "eager",
-            "versions": {"torch": "2.13.0", "python": "3.11.7"},
-        },
+        "context": {"latency": {"runtime": "eager", "threads": 1, "batch_size": 1, "dtype": "float32", "repeats": 25}},
+        "machine": {"cpu": "Example CPU @ 2.10GHz", "versions": {"torch": "2.13.0", "python": "3.11.7"}},
         "job": {
             "space": "image/made-up",
             "task": "image-classification",
