@@ -22,14 +22,17 @@ _KEPT_NOTES: Final = frozenset({"val", "unbacked_bindings"})
 
 
 def pack_weights(model: nn.Module) -> None:
-    """Moves all parameters and buffers into one block of memory per dtype and device, each at a multiple of 64 bytes.
+    """Moves all parameters and buffers into few blocks of memory, each tensor at a multiple of 64 bytes.
 
-    Archives store a block once, whatever number of tensors look into it. Shared tensors stay shared.
+    Archives store a block once, whatever number of tensors look into it. There is one block per dtype and device; buffers
+    outside the state dict get their own, since archives keep those apart and would store a common block twice. Shared tensors
+    stay shared.
     """
-    blocks: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    stored = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+    blocks: dict[tuple[torch.dtype, torch.device, bool], list[Tensor]] = {}
     for tensor in (*model.parameters(), *model.buffers()):
-        blocks.setdefault((tensor.dtype, tensor.device), []).append(tensor)
-    for (dtype, device), tensors in blocks.items():
+        blocks.setdefault((tensor.dtype, tensor.device, id(tensor) in stored), []).append(tensor)
+    for (dtype, device, _), tensors in blocks.items():
         step = max(1, _ALIGNMENT // dtype.itemsize)
         starts = [0]
         for tensor in tensors:

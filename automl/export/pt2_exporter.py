@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
@@ -37,7 +37,7 @@ class Pt2Exporter(Exporter):
         plain = inference_copy(model)
         pack_weights(plain)
         program = trace.program(plain)
-        unused = _unused_state(program)
+        unused = _unused_state(program, plain)
         if unused:
             _drop(plain, unused)
             pack_weights(plain)
@@ -51,15 +51,20 @@ class Pt2Exporter(Exporter):
         return f"import torch\nmodel = torch.export.load({file!r}).module()\noutput = model(*inputs)  # tensors"
 
 
-def _unused_state(program: ExportedProgram) -> set[str]:
-    """Names of parameters and buffers that no operator of the graph reads."""
-    kinds = (InputKind.PARAMETER, InputKind.BUFFER)
-    read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
-    unused = set()
-    for spec in program.graph_signature.input_specs:
-        if spec.kind in kinds and spec.target is not None and getattr(spec.arg, "name", "") not in read:
-            unused.add(spec.target)
-    return unused
+def _unused_state(program: ExportedProgram, model: nn.Module) -> set[str]:
+    """Names of parameters and buffers that no operator of the graph reads under any of their names."""
+    tensors: dict[str, Tensor] = {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+    placeholders = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    named = {
+        spec.target: getattr(spec.arg, "name", "")
+        for spec in program.graph_signature.input_specs
+        if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and spec.target is not None
+    }
+    read = {id(tensors[target]) for target, placeholder in named.items() if placeholder in placeholders}
+    return {target for target in named if id(tensors[target]) not in read}
 
 
 def _drop(model: nn.Module, names: set[str]) -> None:
