@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -54,11 +54,12 @@ class JournalFile(BaseJournalBackend):
         self._path: Final = path
         self.notes: Final[list[str]] = []
         self._descriptor: int | None = None
+        self._release: Callable[[], object] = _nothing
         if writable:
             try:
                 new = not path.exists()
                 self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-                weakref.finalize(self, _close, self._descriptor, os.getpid())
+                self._release = weakref.finalize(self, _close, self._descriptor, os.getpid())
                 _own(self._descriptor, path)
                 if new:
                     _sync_folder(path.parent)
@@ -87,9 +88,9 @@ class JournalFile(BaseJournalBackend):
 
     def close(self) -> None:
         """Gives the file up; later writes are an error."""
-        if self._descriptor is not None:
-            _close(self._descriptor, os.getpid())
-            self._descriptor = None
+        # Not twice: by then the number may belong to another file.
+        self._release()
+        self._descriptor = None
 
 
 def read_operations(path: Path, kinds: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -200,6 +201,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _close(descriptor: int, owner: int) -> None:
