@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from automl.host import hookspecs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -54,3 +57,11 @@ def test_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     broken = [t for t in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / t).exists()]
     assert not broken
+
+
+def test_every_hook_has_a_heading_with_its_exact_signature() -> None:
+    page = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("automl_") and callable(hook)}
+    assert len(hooks) == 15
+    for name, hook in hooks.items():
+        assert f"\n### `{name}{inspect.signature(hook)}`\n".replace("'", "") in page, name
