@@ -5,17 +5,13 @@ from automl.space.dimensions import (
     Categorical,
     Dimension,
     Guard,
-    Number,
     Ordinal,
     Scalar,
-    Size,
-    SizeLike,
     as_categorical,
     as_ordinal,
     dimensions_of,
-    largest_value,
-    smallest_value,
 )
+from automl.space.sizes import Number, Size, SizeLike, largest_value, smallest_value
 from automl.space.space import Rule, SearchSpace
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Dimensions: the searchable choices of a network, and the sizes derived from them.
+"""Dimensions: the searchable choices of a network.
 
 A dimension is an object with a current value. Layers hold references to dimensions or to expressions of them, so two
 layers that hold the same object are coupled by construction, and activating a subnetwork is setting values.
@@ -7,105 +7,18 @@ layers that hold the same object are coupled by construction, and activating a s
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias, overload
 
 from automl.errors import SpaceError, did_you_mean
+from automl.space.sizes import Number, Size
 
-__all__ = [
-    "Categorical",
-    "Dimension",
-    "Guard",
-    "Number",
-    "Ordinal",
-    "Scalar",
-    "Size",
-    "SizeLike",
-    "as_categorical",
-    "as_ordinal",
-    "dimensions_of",
-    "largest_value",
-    "smallest_value",
-]
+__all__ = ["Categorical", "Dimension", "Guard", "Ordinal", "Scalar", "as_categorical", "as_ordinal", "dimensions_of"]
 
-Number: TypeAlias = int | float
 Scalar: TypeAlias = int | float | str | bool
-
-
-class Size(ABC):
-    """A number of units (channels, heads, blocks) that may depend on dimensions.
-
-    Sizes combine with ``*``, ``+`` and ``//`` into further sizes and read as plain numbers through ``int()``, so code that
-    uses one works unchanged on the number that replaces it in an extracted model.
-
-    Example:
-        >>> width = Ordinal(16, 24, 32)
-        >>> hidden = (width * 1.5).rounded(8)
-        >>> width.value = 16
-        >>> int(hidden), hidden.minimum, hidden.maximum
-        (24, 24, 48)
-    """
-
-    @property
-    @abstractmethod
-    def value(self) -> Number:
-        """The size under the current values of its dimensions."""
-
-    @property
-    @abstractmethod
-    def minimum(self) -> Number:
-        """The smallest value over all settings of its dimensions."""
-
-    @property
-    @abstractmethod
-    def maximum(self) -> Number:
-        """The largest value over all settings of its dimensions; weights are allocated at this size."""
-
-    @property
-    @abstractmethod
-    def dimensions(self) -> tuple[Dimension, ...]:
-        """The dimensions that this size depends on, in order of first use."""
-
-    def indices(self) -> tuple[int, ...] | None:
-        """Returns the active units among all ``maximum`` ones, or ``None`` where they are the prefix ``range(value)``."""
-        return None
-
-    def rounded(self, multiple: int) -> Size:
-        """Returns this size rounded to the nearest multiple (half up), at least one multiple."""
-        return _Rounded(self, multiple)
-
-    def __int__(self) -> int:
-        return int(self.value)
-
-    def __index__(self) -> int:
-        value = self.value
-        if int(value) != value:
-            raise SpaceError(f"{self!r} is {value}, not a whole number of units; use .rounded(multiple).")
-        return int(value)
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __mul__(self, other: Size | Number) -> Size:
-        return _Product(self, _as_size(other))
-
-    def __rmul__(self, other: Number) -> Size:
-        return _Product(_as_size(other), self)
-
-    def __add__(self, other: Size | Number) -> Size:
-        return _Sum(self, _as_size(other))
-
-    def __radd__(self, other: Number) -> Size:
-        return _Sum(_as_size(other), self)
-
-    def __floordiv__(self, other: Size | Number) -> Size:
-        return _Quotient(self, _as_size(other))
-
-
-SizeLike: TypeAlias = int | Size
 
 
 class Dimension(ABC):
@@ -248,153 +161,6 @@ class Guard:
         return cls(dimension, frozenset(c for c in dimension.choices if c > bound))
 
 
-@dataclass(frozen=True, eq=False)
-class _Constant(Size):
-    number: Number
-
-    @property
-    def value(self) -> Number:
-        return self.number
-
-    @property
-    def minimum(self) -> Number:
-        return self.number
-
-    @property
-    def maximum(self) -> Number:
-        return self.number
-
-    @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        return ()
-
-    def __repr__(self) -> str:
-        return repr(self.number)
-
-
-@dataclass(frozen=True, eq=False)
-class _Product(Size):
-    left: Size
-    right: Size
-
-    @property
-    def value(self) -> Number:
-        return self.left.value * self.right.value
-
-    @property
-    def minimum(self) -> Number:
-        return self.left.minimum * self.right.minimum
-
-    @property
-    def maximum(self) -> Number:
-        return self.left.maximum * self.right.maximum
-
-    @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        return _merge(self.left, self.right)
-
-    def __repr__(self) -> str:
-        return f"({self.left!r} * {self.right!r})"
-
-
-@dataclass(frozen=True, eq=False)
-class _Sum(Size):
-    left: Size
-    right: Size
-
-    @property
-    def value(self) -> Number:
-        return self.left.value + self.right.value
-
-    @property
-    def minimum(self) -> Number:
-        return self.left.minimum + self.right.minimum
-
-    @property
-    def maximum(self) -> Number:
-        return self.left.maximum + self.right.maximum
-
-    @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        return _merge(self.left, self.right)
-
-    def __repr__(self) -> str:
-        return f"({self.left!r} + {self.right!r})"
-
-
-@dataclass(frozen=True, eq=False)
-class _Quotient(Size):
-    left: Size
-    right: Size
-
-    def __post_init__(self) -> None:
-        if self.right.minimum <= 0:
-            raise SpaceError(f"{self!r} divides by a size that can be 0.")
-
-    @property
-    def value(self) -> Number:
-        return self.left.value // self.right.value
-
-    @property
-    def minimum(self) -> Number:
-        return self.left.minimum // self.right.maximum
-
-    @property
-    def maximum(self) -> Number:
-        return self.left.maximum // self.right.minimum
-
-    @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        return _merge(self.left, self.right)
-
-    def __repr__(self) -> str:
-        return f"({self.left!r} // {self.right!r})"
-
-
-@dataclass(frozen=True, eq=False)
-class _Rounded(Size):
-    size: Size
-    multiple: int
-
-    def __post_init__(self) -> None:
-        if self.multiple < 1:
-            raise SpaceError(f"{self.size!r}.rounded({self.multiple}): the multiple must be at least 1.")
-
-    def _round(self, value: Number) -> int:
-        return max(1, math.floor(value / self.multiple + 0.5)) * self.multiple
-
-    @property
-    def value(self) -> Number:
-        return self._round(self.size.value)
-
-    @property
-    def minimum(self) -> Number:
-        return self._round(self.size.minimum)
-
-    @property
-    def maximum(self) -> Number:
-        return self._round(self.size.maximum)
-
-    @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        return self.size.dimensions
-
-    def __repr__(self) -> str:
-        return f"{self.size!r}.rounded({self.multiple})"
-
-
-def _as_size(value: Size | Number) -> Size:
-    if isinstance(value, Size):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise SpaceError(f"a size cannot be combined with {value!r}; use a finite number ≥ 0 or another size.")
-    return _Constant(value)
-
-
-def _merge(left: Size, right: Size) -> tuple[Dimension, ...]:
-    return tuple(dict.fromkeys((*left.dimensions, *right.dimensions)))
-
-
 @overload
 def as_ordinal(choices: Number) -> Number: ...
 @overload
@@ -413,22 +179,6 @@ def as_categorical(choices: Scalar | Iterable[Scalar]) -> Scalar | Categorical:
         return choices
     values = list(choices)
     return values[0] if len(values) == 1 else Categorical(*values)
-
-
-def largest_value(size: Size | Number) -> int:
-    """Returns the largest number of units that a size or plain number can take."""
-    return _whole(size.maximum if isinstance(size, Size) else size, size)
-
-
-def smallest_value(size: Size | Number) -> int:
-    """Returns the smallest number of units that a size or plain number can take."""
-    return _whole(size.minimum if isinstance(size, Size) else size, size)
-
-
-def _whole(value: Number, size: Size | Number) -> int:
-    if int(value) != value:
-        raise SpaceError(f"{size!r} reaches {value}, not a whole number of units; use .rounded(multiple).")
-    return int(value)
 
 
 def dimensions_of(value: object) -> tuple[Dimension, ...]:
