@@ -24,6 +24,7 @@ class Size(ABC):
     uses one works unchanged on the number that replaces it in an extracted model.
 
     Example:
+        >>> from automl.space import Ordinal
         >>> width = Ordinal(16, 24, 32)
         >>> hidden = (width * 1.5).rounded(8)
         >>> width.value = 16
