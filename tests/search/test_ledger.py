@@ -226,7 +226,7 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(
 @pytest.mark.parametrize("content", [b"hello", b"a: 1\nb: 2\n", b'{"op": 4}\n', b"[1]", b"\x89PNG\r\n\x1a\n", b"12"])
 def test_a_file_of_another_kind_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(RunError, match="not.*Optuna's journal"):
+    with pytest.raises(RunError, match=r"not.*Optuna's journal"):
         Ledger(path, space=small_space(), objectives=NAMES)
     assert path.read_bytes() == content
 
@@ -319,7 +319,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(path: Path, monkeypatc
         before = path.read_bytes()
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", full)
-            with pytest.raises(RunError, match="ledger.log: the disk is full"):
+            with pytest.raises(RunError, match=r"ledger\.log: the disk is full"):
                 ledger.append(given[2])
         assert path.read_bytes() == before
         assert ledger.append(given[2]) == given[2]

@@ -255,7 +255,7 @@ def test_a_malformed_state_is_refused(name: str, state: dict[str, Any], space: S
         if name in made
         else OptunaSampler(space, objectives=1, seed=0, sampler=name)
     )
-    with pytest.raises(RunError, match="saved state of the searcher .* is malformed"):
+    with pytest.raises(RunError, match=r"saved state of the searcher .* is malformed"):
         searcher.restore(state, measure([space.smallest()], objectives=1))
 
 
