@@ -75,7 +75,7 @@ class JobConfig(BaseModel):
     data: str | None = Field(None, description="built-in data or a path; left out: the task's own default")
     task_options: dict[str, Any] = Field(default_factory=dict, description="options of the task")
     objectives: Annotated[list[ObjectiveEntry], Field(min_length=1)] = Field(
-        default_factory=lambda: ["error", "latency"], description="quantities to minimise"
+        default_factory=lambda: list[ObjectiveEntry](["error", "latency"]), description="quantities to minimise"
     )
     constraints: list[str] = Field(
         default_factory=list, description="bounds such as 'latency<=2ms' or '10k<=params<=100k'"

@@ -153,7 +153,7 @@ def calibrate(
         for m, mode in modes.items():
             m.training = mode
         for layer, count in tracked.items():
-            layer.num_batches_tracked.copy_(count)  # type: ignore[operator,union-attr]
+            layer.num_batches_tracked.copy_(count)  # type: ignore[operator]
     if not used:
         raise AutomlError("calibration got no batch; batch-norm statistics need at least one.")
     for layer, moment in moments.items():
@@ -168,5 +168,5 @@ def _write(layer: nn.Module, moment: _Moments) -> None:
     if isinstance(layer, _ElasticStatistics):
         layer.set_statistics(moment.mean, moment.variance())
     else:
-        layer.running_mean.copy_(moment.mean)  # type: ignore[operator,union-attr]
-        layer.running_var.copy_(moment.variance())  # type: ignore[operator,union-attr]
+        layer.running_mean.copy_(moment.mean)  # type: ignore[operator]
+        layer.running_var.copy_(moment.variance())  # type: ignore[operator]
