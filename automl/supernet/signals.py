@@ -56,9 +56,11 @@ class PayloadFormat(ABC):
 
     Attributes:
         channel_axis: axis of the features that holds the width.
+        samples_interact: the output of one sample depends on the others, as that of a node does on its graph.
     """
 
     channel_axis: int
+    samples_interact: bool = False
 
     @abstractmethod
     def pack(self, *tensors: Tensor) -> Any:
