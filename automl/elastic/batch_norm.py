@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection
-from automl.elastic.specialise import own_buffer, own_parameter
+from automl.elastic.specialise import empty_layer, own_buffer, own_parameter
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -92,8 +92,13 @@ class BatchNorm(ElasticLayer[Selection, _Arguments]):
         """Returns the plain layer with copied active weights and statistics."""
         selection = self._selection()
         mean, variance, weight, bias = self._cut(selection)
-        layer = self.plain(
-            selection.count, eps=self.eps, momentum=self.momentum, affine=weight is not None, device="meta"
+        layer = empty_layer(
+            self.plain,
+            selection.count,
+            eps=self.eps,
+            momentum=self.momentum,
+            affine=weight is not None,
+            training=self.training,
         )
         layer.running_mean = own_buffer(mean)
         layer.running_var = own_buffer(variance)
@@ -101,7 +106,7 @@ class BatchNorm(ElasticLayer[Selection, _Arguments]):
         if weight is not None and bias is not None and self.weight is not None and self.bias is not None:
             layer.weight = own_parameter(weight, self.weight)
             layer.bias = own_parameter(bias, self.bias)
-        return layer.train(self.training)
+        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.num_features, self.running_mean.device)

@@ -37,7 +37,8 @@ def columns_by_index(inputs: Selection, outputs: Selection, groups: int, largest
     home = sources[:, :1] // largest
     if rows_of_group == 0 or (sources // largest != home).any() or (targets // rows_of_group != home).any():
         return None
-    return (sources % largest).repeat_interleave(targets.shape[1], dim=0)
+    with torch.inference_mode(False):  # the index is kept, and used with gradients later
+        return (sources % largest).repeat_interleave(targets.shape[1], dim=0)
 
 
 def _units(selection: Selection) -> Tensor:

@@ -29,17 +29,10 @@ class _Kept(NamedTuple):
 
     positions: list[int]
     selection: Any
-    sources: tuple[_Source, ...] | None = None
     arguments: Any = None
-
-
-class _Source(NamedTuple):
-    """A parameter or buffer as it was when its slices were made."""
-
-    tensor: Tensor
-    address: int
-    version: int
-    memory: Tensor  # holding it keeps the address from being used again
+    sources: tuple[tuple[Tensor | None, int, int | None], ...] | None = None
+    """All parameters and buffers, with address, and with version where the arguments hold a copy instead of a view."""
+    alive: tuple[Tensor, ...] = ()  # keeps the addresses from being used again
 
 
 class _Memory:
@@ -98,24 +91,43 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
     def _arguments(self) -> A:
         """Returns the arguments under the current dimensions; kept ones where nothing has changed."""
         kept = self._current()
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if torch.is_grad_enabled() or torch.compiler.is_dynamo_compiling():
             if kept.sources is not None:
                 self._memory.kept = _Kept(kept.positions, kept.selection)
             return self._cut(kept.selection)
-        tensors = [t for t in (*self._parameters.values(), *self._buffers.values()) if t is not None]
+        tensors = (*self._parameters.values(), *self._buffers.values())
         if kept.sources is not None and len(kept.sources) == len(tensors):
-            for tensor, (known, address, version, _) in zip(tensors, kept.sources, strict=True):
-                if tensor is not known or tensor.data_ptr() != address or tensor._version != version:
+            # One loop without calls: at batch 1 this check is the only cost beside the plain layer.
+            for tensor, (known, address, version) in zip(tensors, kept.sources, strict=True):
+                if tensor is not known:
+                    break
+                if tensor is not None and (
+                    tensor.data_ptr() != address or (version is not None and tensor._version != version)
+                ):
                     break
             else:
                 return kept.arguments  # type: ignore[no-any-return]
         arguments = self._compact(self._cut(kept.selection))
+        self._keep(kept, arguments, tensors)
+        return arguments
+
+    def _keep(self, kept: _Kept, arguments: A, tensors: tuple[Tensor | None, ...]) -> None:
+        present = [t for t in tensors if t is not None]
         # Fake tensors and other subclasses have no address, inference tensors no version, and a parametrised weight is no
         # parameter of this module: such slices are not kept.
-        if not self._modules and all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in tensors):
-            sources = tuple(_Source(t, t.data_ptr(), t._version, t.detach()) for t in tensors)
-            self._memory.kept = _Kept(kept.positions, kept.selection, sources, arguments)
-        return arguments
+        if self._modules or not all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in present):
+            return
+        values = arguments if isinstance(arguments, tuple) else (arguments,)
+        views = {v.untyped_storage().data_ptr() for v in values if isinstance(v, Tensor)}
+        sources = tuple(
+            (None, 0, None)
+            if t is None
+            else (t, t.data_ptr(), None if t.untyped_storage().data_ptr() in views else t._version)
+            for t in tensors
+        )
+        self._memory.kept = _Kept(
+            kept.positions, kept.selection, arguments, sources, tuple(t.detach() for t in present)
+        )
 
     def _current(self) -> _Kept:
         memory = self._memory
@@ -126,8 +138,7 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
         positions = [dimension.index for dimension in dimensions]
         kept = memory.kept
         if kept is None or kept.positions != positions:
-            with torch.inference_mode(False):  # index vectors are used in any mode later
-                kept = memory.kept = _Kept(positions, self._select())
+            kept = memory.kept = _Kept(positions, self._select())
         return kept
 
     def _forget(self) -> None:

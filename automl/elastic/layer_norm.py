@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection
-from automl.elastic.specialise import own_parameter
+from automl.elastic.specialise import empty_layer, own_parameter
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -18,7 +18,7 @@ __all__ = ["LayerNorm", "RMSNorm"]
 
 
 class _Arguments(NamedTuple):
-    shape: list[int]
+    shape: tuple[int, ...]
     weight: Tensor | None
     bias: Tensor | None
 
@@ -72,21 +72,26 @@ class LayerNorm(ElasticLayer[Selection, _Arguments]):
     def specialise(self) -> nn.LayerNorm:
         """Returns ``nn.LayerNorm`` with copied active weights."""
         shape, weight, bias = self._cut(self._selection())
-        layer = nn.LayerNorm(
-            shape, eps=self.eps, elementwise_affine=weight is not None, bias=bias is not None, device="meta"
+        layer = empty_layer(
+            nn.LayerNorm,
+            shape,
+            eps=self.eps,
+            elementwise_affine=weight is not None,
+            bias=bias is not None,
+            training=self.training,
         )
         if weight is not None and self.weight is not None:
             layer.weight = own_parameter(weight, self.weight)
         if bias is not None and self.bias is not None:
             layer.bias = own_parameter(bias, self.bias)
-        return layer.train(self.training)
+        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.normalized_shape, self._device())
 
     def _cut(self, selection: Selection) -> _Arguments:
         return _Arguments(
-            [selection.count],
+            (selection.count,),
             None if self.weight is None else selection.take(self.weight),
             None if self.bias is None else selection.take(self.bias),
         )
@@ -143,16 +148,18 @@ class RMSNorm(ElasticLayer[Selection, _Arguments]):
     def specialise(self) -> nn.RMSNorm:
         """Returns ``nn.RMSNorm`` with copied active weights."""
         shape, weight, _ = self._cut(self._selection())
-        layer = nn.RMSNorm(shape, eps=self.eps, elementwise_affine=weight is not None, device="meta")
+        layer = empty_layer(
+            nn.RMSNorm, shape, eps=self.eps, elementwise_affine=weight is not None, training=self.training
+        )
         if weight is not None and self.weight is not None:
             layer.weight = own_parameter(weight, self.weight)
-        return layer.train(self.training)
+        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.normalized_shape, self._device())
 
     def _cut(self, selection: Selection) -> _Arguments:
-        return _Arguments([selection.count], None if self.weight is None else selection.take(self.weight), None)
+        return _Arguments((selection.count,), None if self.weight is None else selection.take(self.weight), None)
 
     def extra_repr(self) -> str:
         """Returns the arguments."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
-from automl.elastic.selection import Selection, dense, plain_number
-from automl.elastic.specialise import own_parameter
+from automl.elastic.selection import Selection, dense
+from automl.elastic.specialise import empty_layer, own_parameter
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -79,14 +79,19 @@ class Linear(ElasticLayer[_Active, tuple[Tensor, Tensor | None]]):
 
     def specialise(self) -> nn.Linear:
         """Returns ``nn.Linear`` with copied active weights."""
-        weight, bias = self._cut(self._selection())
-        layer = nn.Linear(
-            plain_number(self.in_features), plain_number(self.out_features), bias=bias is not None, device="meta"
+        selection = self._selection()
+        weight, bias = self._cut(selection)
+        layer = empty_layer(
+            nn.Linear,
+            selection.inputs.count,
+            selection.outputs.count,
+            bias=bias is not None,
+            training=self.training,
         )
         layer.weight = own_parameter(weight, self.weight)
         if bias is not None and self.bias is not None:
             layer.bias = own_parameter(bias, self.bias)
-        return layer.train(self.training)
+        return layer
 
     def _select(self) -> _Active:
         device = self._device()

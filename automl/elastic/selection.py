@@ -46,7 +46,8 @@ class Selection:
             return cls(count, total)
         if len(set(units)) != count or len(units) != count or not all(0 <= unit < total for unit in units):
             raise SpaceError(f"{size!r} selects the units {units}; expected {count} different ones below {total}.")
-        return cls(count, total, torch.tensor(units, dtype=torch.int64, device=device))
+        with torch.inference_mode(False):  # the index is kept, and used with gradients later
+            return cls(count, total, torch.tensor(units, dtype=torch.int64, device=device))
 
     def take(self, tensor: Tensor, axis: int = 0) -> Tensor:
         """Returns the active units along an axis: the tensor itself if all, a view of a prefix, else a gathered copy."""

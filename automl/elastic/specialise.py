@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections import OrderedDict
+from collections.abc import Hashable
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.space import Categorical, Ordinal, Size, dimensions_of
 
-__all__ = ["own_buffer", "own_parameter", "specialise"]
+__all__ = ["empty_layer", "own_buffer", "own_parameter", "specialise"]
 
 M = TypeVar("M", bound=nn.Module)
 Memo = dict[Any, Any]
@@ -22,6 +24,7 @@ Memo = dict[Any, Any]
 # The memo lives in the context of the outermost call and is gone when that returns.
 _memo: ContextVar[Memo | None] = ContextVar("specialise memo", default=None)
 
+_CONTAINER_TYPES = frozenset({dict, OrderedDict, set, list})
 _PLAIN_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 
 
@@ -60,6 +63,42 @@ def specialise(module: nn.Module) -> nn.Module:
             return _specialised(module, cast(Memo, _memo.get()))
     finally:
         _memo.reset(token)
+
+
+def empty_layer(cls: type[M], *sizes: Hashable, training: bool, **options: Hashable) -> M:
+    """Returns a plain layer whose parameters still have to be put in: nothing was allocated or drawn for them.
+
+    Args:
+        cls: the class of the layer.
+        *sizes: arguments of its constructor.
+        training: mode of the layer.
+        **options: keyword arguments of its constructor.
+    """
+    layer = _duplicate(cast(M, _prototype(cast(Hashable, cls), sizes, tuple(options.items()))))
+    layer.__dict__["training"] = training
+    return layer
+
+
+@functools.lru_cache(maxsize=1024)
+def _prototype(cls: Hashable, sizes: tuple[Hashable, ...], options: tuple[tuple[str, Hashable], ...]) -> nn.Module:
+    """Returns a layer on the meta device as its constructor makes it, without drawing weights; not to be changed.
+
+    Constructors of torch layers take most of the time of an extraction. A space has few different layers of any size, so
+    what a constructor made is kept; the meta device holds no numbers.
+    """
+    plain = cast(type[nn.Module], cls)
+    undrawn = type(plain.__name__, (plain,), {"reset_parameters": lambda self: None})
+    layer: nn.Module = undrawn(*sizes, device="meta", **dict(options))
+    layer.__class__ = plain
+    return layer
+
+
+def _duplicate(layer: M) -> M:
+    result = layer.__new__(type(layer))
+    result.__dict__.update(
+        (name, value.copy() if type(value) in _CONTAINER_TYPES else value) for name, value in vars(layer).items()
+    )
+    return result
 
 
 def own_parameter(active: Tensor, source: Tensor) -> nn.Parameter:
@@ -104,7 +143,12 @@ def _copied(module: M, memo: Memo) -> M:
     absent = _absent_children(module)
     state: dict[str, Any] = {}
     for name, value in vars(module).items():
-        if name == "_modules":
+        kind = type(value)
+        if kind in _PLAIN_TYPES:
+            state[name] = value
+        elif kind in _CONTAINER_TYPES and not value:
+            state[name] = kind()
+        elif name == "_modules":
             state[name] = {
                 key: None if child is None or key in absent else _specialised(child, memo)
                 for key, child in value.items()

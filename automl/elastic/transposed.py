@@ -19,7 +19,7 @@ from automl.elastic.geometry import (
 )
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, dense, plain_number
-from automl.elastic.specialise import own_parameter
+from automl.elastic.specialise import empty_layer, own_parameter
 from automl.elastic.validation import check_count, check_divisible, every_setting
 from automl.errors import SpaceError
 from automl.space import SizeLike
@@ -152,22 +152,23 @@ class ConvTranspose2d(ElasticLayer[_Active, Arguments]):
         """Returns ``nn.ConvTranspose2d`` with copied active weights."""
         selection = self._selection()
         weight, bias, padding, output_padding = self._cut(selection)
-        layer = nn.ConvTranspose2d(
-            selection.inputs.count,
-            selection.outputs.count,
-            selection.kernel,  # type: ignore[arg-type]
-            stride=self.stride,  # type: ignore[arg-type]
-            padding=padding,  # type: ignore[arg-type]
-            output_padding=output_padding,  # type: ignore[arg-type]
+        layer = empty_layer(
+            nn.ConvTranspose2d,
+            plain_number(self.in_channels),
+            plain_number(self.out_channels),
+            selection.kernel,
+            stride=self.stride,
+            padding=padding,
+            output_padding=output_padding,
             groups=plain_number(self.groups),
             bias=bias is not None,
-            dilation=self.dilation,  # type: ignore[arg-type]
-            device="meta",
+            dilation=self.dilation,
+            training=self.training,
         )
         layer.weight = own_parameter(weight, self.weight)
         if bias is not None and self.bias is not None:
             layer.bias = own_parameter(bias, self.bias)
-        return layer.train(self.training)
+        return layer
 
     def _select(self) -> _Active:
         device = self._device()
