@@ -39,7 +39,7 @@ class Exporter(ABC):
     reader: ClassVar[Path]
 
     @abstractmethod
-    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> int:
         """Writes the file.
 
         Args:
@@ -47,6 +47,9 @@ class Exporter(ABC):
             trace: example inputs, their names and dynamic axes.
             path: the file; does not exist.
             metadata: short texts to store in the file, for formats that can.
+
+        Returns:
+            How many operators and tensors the file describes; each of them may take some bytes beside the weights.
 
         Raises:
             ExportError: the network has no form in this format.

@@ -31,11 +31,12 @@ class OnnxExporter(Exporter):
     def __init__(self) -> None:
         require_onnx()
 
-    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> int:
         proto = to_onnx(model, trace)
         for key, text in metadata.items():
             proto.metadata_props.add(key=key, value=text)
         path.write_bytes(proto.SerializeToString(deterministic=True))
+        return len(proto.graph.node) + len(proto.graph.initializer)
 
     def how_to_load(self, file: str) -> str:
         return (

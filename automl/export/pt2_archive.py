@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-__all__ = ["compress_texts", "drop_notes", "pack_weights"]
+__all__ = ["compress_texts", "drop_notes", "graph_modules", "pack_weights"]
 
 _ALIGNMENT: Final = 64
 _KEPT_NOTES: Final = frozenset({"val", "unbacked_bindings"})
@@ -47,11 +47,15 @@ def pack_weights(model: nn.Module) -> None:
 
 def drop_notes(program: ExportedProgram) -> None:
     """Removes what only helps debugging: source lines and paths of the exporting machine, and the example inputs."""
-    for module in program.graph_module.modules():
-        if isinstance(module, torch.fx.GraphModule):
-            for node in module.graph.nodes:
-                node.meta = {key: value for key, value in node.meta.items() if key in _KEPT_NOTES}
+    for module in graph_modules(program):
+        for node in module.graph.nodes:
+            node.meta = {key: value for key, value in node.meta.items() if key in _KEPT_NOTES}
     program._example_inputs = None
+
+
+def graph_modules(program: ExportedProgram) -> list[torch.fx.GraphModule]:
+    """Returns the graph of a program and those of its branches and loops."""
+    return [module for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
 
 
 def compress_texts(path: Path) -> None:

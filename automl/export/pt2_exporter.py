@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from automl.export.exporter import Exporter
-from automl.export.pt2_archive import compress_texts, drop_notes, pack_weights
+from automl.export.pt2_archive import compress_texts, drop_notes, graph_modules, pack_weights
 from automl.objectives.inference_copy import inference_copy
 from automl.objectives.quiet import quiet
 from automl.objectives.trace import Trace
@@ -33,7 +33,7 @@ class Pt2Exporter(Exporter):
     distributions: ClassVar[tuple[str, ...]] = ("torch",)
     reader: ClassVar[Path] = Path(__file__).with_name("readers") / "pt2_reader.py"
 
-    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> int:
         plain = inference_copy(model)
         pack_weights(plain)
         program = trace.program(plain)
@@ -46,6 +46,7 @@ class Pt2Exporter(Exporter):
         with quiet():
             torch.export.save(program, path, extra_files=dict(metadata))
         compress_texts(path)
+        return sum(len(module.graph.nodes) for module in graph_modules(program))
 
     def how_to_load(self, file: str) -> str:
         return f"import torch\nmodel = torch.export.load({file!r}).module()\noutput = model(*inputs)  # tensors"

@@ -27,9 +27,11 @@ class SafetensorsExporter(Exporter):
     distributions: ClassVar[tuple[str, ...]] = ("safetensors",)
     reader: ClassVar[Path] = Path(__file__).with_name("readers") / "safetensors_reader.py"
 
-    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> int:
         header = {"format": "pt", **metadata, "shared": json.dumps(_further_names(model))}
-        path.write_bytes(save(self.expected(model, ()), metadata=header))
+        state = self.expected(model, ())
+        path.write_bytes(save(state, metadata=header))
+        return len(state)
 
     def how_to_load(self, file: str) -> str:
         return (

@@ -34,7 +34,7 @@ class Odd(Exporter):
         if reader is not None:
             self.reader = reader  # type: ignore[misc]
 
-    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> None:
+    def write(self, model: nn.Module, trace: Trace, path: Path, *, metadata: Mapping[str, str]) -> int:
         if self.change == "raise":
             raise ExportError("no form for this operator")
         if self.change == "interrupt":
@@ -42,12 +42,13 @@ class Odd(Exporter):
             raise KeyboardInterrupt
         if self.change == "perturb":
             model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-        SafetensorsExporter().write(model, trace, path, metadata=metadata)
+        entries = SafetensorsExporter().write(model, trace, path, metadata=metadata)
         if self.change == "pad":
             with path.open("ab") as file:
                 file.write(b"\0" * 100_000)
         if self.change == "truncate":
             path.write_bytes(path.read_bytes()[:-8])
+        return entries
 
     def how_to_load(self, file: str) -> str:
         return ""
@@ -95,7 +96,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     [
         ("raise", "odd: no form for this operator"),
         ("perturb", "odd: tensor 1.weight differs from the network's"),
-        ("pad", "bytes of state explain"),
+        ("pad", "bytes of weights explain"),
         ("truncate", "odd: the file cannot be used in a fresh process: .*SafetensorError"),
         ("interrupt", None),
     ],
@@ -110,7 +111,7 @@ def test_a_failure_leaves_nothing_behind_and_an_earlier_export_untouched(
             reader = folder.parent.parent / "tolerant.py"
 
         Tolerant.reader.write_text(
-            "import io, json\nfrom safetensors.torch import load\n"
+            "import io, json\nfrom safetensors.numpy import load\n"
             "def replay(file, cases):\n    return load(open(file, 'rb').read()[:-100_000])\n"
         )
         odd: Exporter = Tolerant(change)
