@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from automl.elastic import specialise
 from automl.errors import SpaceError
+from automl.objectives.peak_memory import peak_bytes
 from automl.space import Ordinal, SearchSpace
 
 INP, OUT, HIDDEN, NODES = 5, 3, 7, 11
@@ -285,3 +286,27 @@ def test_unfit_option_is_refused(options: dict[str, object], message: str) -> No
 def test_path_graph_has_the_distances_that_the_checks_assume() -> None:
     built: networkx.Graph[int] = networkx.Graph(path_graph(NODES).T.tolist())
     assert networkx.utils.graphs_equal(built, networkx.path_graph(NODES))
+
+
+@pytest.mark.parametrize("gate", ["sigmoid", "uniform", "last"])
+def test_memory_of_inference_does_not_grow_with_hops(gate: str) -> None:
+    data = graph()
+    module = Unpacked(block(hops=[4, 50], gate=gate))
+    module(*data)  # builds the matrix, which is no part of the count
+    peaks = {}
+    for hops in (4, 50):
+        module.block.hops.value = hops  # type: ignore[union-attr]
+        peaks[hops] = peak_bytes(module, data)
+    assert peaks[50] == peaks[4]
+
+
+class Unpacked(nn.Module):
+    """A block whose inputs are tensors."""
+
+    def __init__(self, block: DAGNN) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        features: Tensor = self.block(Graph(x, edge_index)).x
+        return features

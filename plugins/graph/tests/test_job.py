@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from automl_graph import plugin
+from automl_graph.signal import GraphFormat
 
 from automl.host import Host
 from automl.job import export_picked, load_supernet, pick, run_job
 from automl.job_config import JobConfig
 from automl.run_folder import Run
-from automl_graph import plugin
-from automl_graph.signal import GraphFormat
 
 HOST = Host.load(entry_points=False, plugins=[plugin])
 

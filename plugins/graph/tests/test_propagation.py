@@ -101,6 +101,7 @@ def test_matrix_is_built_once_per_graph_and_again_after_a_change_in_place() -> N
 
 def test_matrix_disappears_with_its_graph() -> None:
     edges = EDGES.clone()
+    gc.collect()
     before = len(propagation._KNOWN)
     adjacency(edges, NODES).propagate(features(), norm="sym", self_loops=False)
     assert len(propagation._KNOWN) == before + 1

@@ -6,7 +6,8 @@ hops, and the hops of a shallow network are a prefix of those of a deep one, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, cast, final
 
 import torch
@@ -50,8 +51,8 @@ class DAGNN(nn.Module):
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
 
     Cost:
-        The perceptron, plus ``hops * (edges + nodes) * out`` multiply-accumulates and ``(hops + 1) * nodes * out`` values
-        of memory.
+        The perceptron, plus ``(hops * (edges + nodes) + (hops + 1) * nodes) * out`` multiply-accumulates. Training keeps
+        ``(hops + 1) * nodes * out`` values; inference keeps three hops, with the gate ``softmax`` all.
 
     Raises:
         SpaceError: an option has a value that does not exist.
@@ -227,35 +228,57 @@ class _FixedDAGNN(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self.setting._asdict().items())
 
 
-def weigh_hops(hops: Sequence[Tensor], gate: Gate, projection: nn.Module | None) -> Tensor:
+def weigh_hops(hops: Iterable[Tensor], gate: Gate, projection: nn.Module | None) -> Tensor:
     """Returns the weighted sum over the hops.
 
+    Only the gate ``softmax`` needs all hops at once; for the others, those of the past can be forgotten.
+
     Args:
-        hops: features after 0, 1, ... propagations, each ``(nodes, width)``.
+        hops: features after 0, 1, ... propagations, each ``(nodes, width)``; at least one.
         gate: how hops are weighed; see ``DAGNN``.
-        projection: maps ``(..., width)`` to one score ``(..., 1)``; needed by the gates that score hops.
+        projection: maps ``(nodes, width)`` to one score ``(nodes, 1)``; needed by the gates that score hops.
 
     Returns:
         ``(nodes, width)``.
     """
     if gate == "last":
-        return hops[-1]
+        return deque(hops, maxlen=1).pop()
     if gate == "uniform":
-        return torch.stack(list(hops)).mean(dim=0)
+        return _mean(hops)
     assert projection is not None
-    scores = torch.cat([projection(features) for features in hops], dim=1)
-    weights = torch.sigmoid(scores) if gate == "sigmoid" else torch.softmax(scores, dim=1)
-    # One term after the other: a stack of all hops would take twice the time and memory.
-    total = weights[:, :1] * hops[0]
-    for hop, features in enumerate(hops[1:], start=1):
-        total = torch.addcmul(total, weights[:, hop : hop + 1], features)
-    return total
+    if gate == "sigmoid":
+        return _weighted_sum((torch.sigmoid(projection(features)), features) for features in hops)
+    known = list(hops)
+    weights = torch.softmax(torch.cat([projection(features) for features in known], dim=1), dim=1)
+    return _weighted_sum((weights[:, hop : hop + 1], features) for hop, features in enumerate(known))
 
 
 def _run(graph: Graph, transform: nn.Module, projection: nn.Module | None, setting: _Setting) -> Graph:
-    hops = [transform(graph.x)]
-    if setting.hops:
-        matrix = adjacency(graph.edge_index, graph.x.shape[0])
-        for _ in range(setting.hops):
-            hops.append(matrix.propagate(hops[-1], norm=setting.norm, self_loops=setting.self_loops))
+    hops = _propagations(graph.edge_index, transform(graph.x), setting)
     return graph._replace(x=weigh_hops(hops, setting.gate, projection))
+
+
+def _propagations(edge_index: Tensor, features: Tensor, setting: _Setting) -> Iterator[Tensor]:
+    yield features
+    if setting.hops:
+        matrix = adjacency(edge_index, features.shape[0])
+        for _ in range(setting.hops):
+            features = matrix.propagate(features, norm=setting.norm, self_loops=setting.self_loops)
+            yield features
+
+
+def _weighted_sum(terms: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
+    weight, features = next(terms)
+    total = weight * features
+    for weight, features in terms:
+        total = torch.addcmul(total, weight, features)
+    return total
+
+
+def _mean(hops: Iterable[Tensor]) -> Tensor:
+    terms = iter(hops)
+    total, count = next(terms), 1
+    for features in terms:
+        total = total + features
+        count += 1
+    return total / count
