@@ -188,7 +188,7 @@ def _file_entry(exporter: Exporter, path: Path, model: nn.Module, entries: int, 
         "limit_bytes": limit,
         "sha256": file_digest(path),
         "max_abs_error": error,
-        "tolerance": 0.0 if exporter.exact else TOLERANCES.get(floating, 0.0),
+        "relative_tolerance": 0.0 if exporter.exact else TOLERANCES.get(floating, 0.0),
         "how_to_load": exporter.how_to_load(path.name),
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import torch
 from torch import Tensor, nn
@@ -58,12 +58,10 @@ def graph_modules(program: ExportedProgram) -> list[torch.fx.GraphModule]:
     return [module for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
 
 
-def compress_texts(path: Path) -> None:
-    """Compresses the JSON files in an archive; tensors stay as they are, since compression hardly shrinks weights."""
-    packed = path.with_name(path.name + ".packed")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(packed, "w") as target:
+def compress_texts(archive: IO[bytes], path: Path) -> None:
+    """Writes an archive with compressed JSON files; tensors stay as they are, since compression hardly shrinks weights."""
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
         for entry in source.infolist():
             method = zipfile.ZIP_DEFLATED if entry.filename.endswith(".json") else zipfile.ZIP_STORED
             # a fresh entry has a fixed date, so equal networks give equal files
             target.writestr(zipfile.ZipInfo(entry.filename), source.read(entry), compress_type=method)
-    packed.replace(path)

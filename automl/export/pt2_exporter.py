@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, final
@@ -43,9 +44,10 @@ class Pt2Exporter(Exporter):
             pack_weights(plain)
             program = trace.program(plain)
         drop_notes(program)
+        archive = io.BytesIO()  # torch's own errors would not tell a full disk from a network that cannot be stored
         with quiet():
-            torch.export.save(program, path, extra_files=dict(metadata))
-        compress_texts(path)
+            torch.export.save(program, archive, extra_files=dict(metadata))
+        compress_texts(archive, path)
         return sum(len(module.graph.nodes) for module in graph_modules(program))
 
     def how_to_load(self, file: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from automl.errors import ExportError
@@ -56,14 +56,12 @@ def verify_file(
     """
     inputs, results = folder / "cases.safetensors", folder / "results.safetensors"
     try:
-        save_file(
-            {
-                f"{case}/{index}": tensor.detach().cpu().contiguous().clone()
-                for case, tensors in enumerate(cases)
-                for index, tensor in enumerate(tensors)
-            },
-            inputs,
-        )
+        content = {
+            f"{case}/{index}": tensor.detach().cpu().contiguous().clone()
+            for case, tensors in enumerate(cases)
+            for index, tensor in enumerate(tensors)
+        }
+        inputs.write_bytes(save(content))
         _run_reader(exporter, path, inputs, results)
         found = load_file(results)
     finally:

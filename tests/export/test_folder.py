@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -203,6 +204,18 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot be written"):
         _export(small, task, tmp_path / "file" / "one", "safetensors")
+
+
+def test_a_full_disk_is_one_clear_line(
+    small: nn.Module, task: ImageClassification, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RunError, match="the disk is full; free some space"):
+        _export(small, task, folder, "safetensors")
+    assert not any(folder.parent.iterdir())
 
 
 class Loose(Odd):

@@ -127,9 +127,8 @@ def test_exporting_changes_nothing_in_the_network(network: nn.Module, tmp_path: 
 
 def test_equal_networks_give_equal_pt2_files(network: nn.Module, tmp_path: Path) -> None:
     contents = []
-    for place in ("one", "two"):
-        (tmp_path / place).mkdir()
-        path = tmp_path / place / "model.pt2"
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.pt2"
         trace = Trace((torch.rand(3, 1, 8, 8),), ("images",), ({0: "batch"},))
         Pt2Exporter().write(network, trace, path, metadata={})
         contents.append(path.read_bytes())
