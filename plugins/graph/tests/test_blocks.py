@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from automl_graph.blocks import GCN, MLP, SAGE, NodeClassifier
+from automl_graph.blocks import DAGNN, GCN, MLP, SAGE, NodeClassifier
 from automl_graph.signal import Graph
 from torch import nn
 
 from automl.elastic import specialise
 from automl.errors import SpaceError
 from automl.space import Ordinal, SearchSpace
+from automl.supernet import Supernet
 
 INP, OUT, NODES = 5, 3, 9
 
@@ -98,3 +100,40 @@ def test_batch_norm_acts_on_the_active_width() -> None:
 def test_unfit_option_is_refused(build: object, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         build()  # type: ignore[operator]
+
+
+def test_extraction_equals_activation_for_all_options_at_once() -> None:
+    """The conformance kit builds blocks with their defaults; here every option is a choice."""
+    inp, out = Ordinal(3, 5), Ordinal(2, 4, 7)
+    options: list[tuple[type[nn.Module], dict[str, object]]] = [
+        (GCN, {"norm": ["sym", "row"], "self_loops": [True, False]}),
+        (SAGE, {"aggregation": ["mean", "sum", "max"], "batch_norm": True}),
+        (
+            DAGNN,
+            {
+                "hops": [0, 1, 4],
+                "hidden": [3, 8],
+                "mlp_layers": [1, 2, 3],
+                "norm": ["sym", "row"],
+                "gate": ["softmax", "last", "sigmoid", "uniform"],
+                "self_loops": [False, True],
+                "batch_norm": True,
+            },
+        ),
+    ]
+    rng = np.random.default_rng(0)
+    for block, given in options:
+        torch.manual_seed(0)
+        supernet = Supernet(block(inp, out, **given)).double().eval()
+        for parameter in supernet.parameters():
+            nn.init.normal_(parameter, mean=0.1, std=0.5)
+        seen: set[tuple[str, object]] = set()
+        for _ in range(60):
+            architecture = supernet.space.sample(rng)
+            seen |= set(architecture.items())
+            supernet.activate(architecture)
+            data = graph(int(inp))
+            plain = supernet.extract(architecture)
+            with torch.no_grad():
+                assert torch.equal(plain(data).x, supernet(data).x), architecture
+        assert len(seen) == sum(len(dimension.choices) for dimension in supernet.space.dimensions.values())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.elastic import specialise
 from automl.errors import SpaceError
-from automl.objectives.peak_memory import peak_bytes
+from automl.objectives import peak_bytes
 from automl.space import Ordinal, SearchSpace
 
 INP, OUT, HIDDEN, NODES = 5, 3, 7, 11

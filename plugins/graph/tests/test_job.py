@@ -13,6 +13,7 @@ from automl_graph.signal import GraphFormat
 from automl.host import Host
 from automl.job import export_picked, load_supernet, pick, run_job
 from automl.job_config import JobConfig
+from automl.objectives import count_macs
 from automl.run_folder import Run
 
 HOST = Host.load(entry_points=False, plugins=[plugin])
@@ -50,8 +51,6 @@ def test_same_job_gives_the_same_history(run: Run, tmp_path: Path) -> None:
 
 def test_macs_count_the_propagation(run: Run) -> None:
     supernet, task, _ = load_supernet(run, HOST)
-    from automl.objectives.macs import count_macs
-
     found = {}
     for hops in (1, 5):
         architecture = supernet.space.canonical(
