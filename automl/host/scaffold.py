@@ -45,8 +45,10 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
             cannot be written.
 
     Example:
-        >>> write_plugin("automl-wavelets", Path("automl-wavelets"))[0]
-        PosixPath('automl-wavelets/CHANGELOG.md')
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_plugin("automl-wavelets", Path(folder) / "automl-wavelets")[0].name
+        'CHANGELOG.md'
     """
     names = _names(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
