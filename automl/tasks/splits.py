@@ -74,10 +74,13 @@ def check_split(split: Mapping[str, Sequence[int]], samples: int, where: str = "
     Raises:
         DataError: a part is missing, unknown or empty, or an index is no integer, out of range or used twice.
     """
-    if set(split) != set(PARTS):
-        raise DataError(f"{where}: has the parts {sorted(split)}; expected {sorted(PARTS)}.")
+    if not isinstance(split, Mapping) or set(split) != set(PARTS):
+        found = sorted(map(str, split)) if isinstance(split, Mapping) else type(split).__name__
+        raise DataError(f"{where}: has the parts {found}; expected {sorted(PARTS)}.")
     owner: dict[int, str] = {}
     for part in PARTS:
+        if not isinstance(split[part], Sequence) or isinstance(split[part], str):
+            raise DataError(f"{where}: part {part!r} is {split[part]!r}; expected a list of indices.")
         if not split[part]:
             raise DataError(f"{where}: part {part!r} is empty; expected at least one sample.")
         for index in split[part]:

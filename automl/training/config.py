@@ -39,7 +39,7 @@ class TrainingConfig(BaseModel):
     )
     validation_subnets: int = Field(3, ge=1, description="random subnetworks validated after each epoch")
     calibration_samples: int = Field(
-        512, ge=2, description="training samples that set the batch-norm statistics of a validated subnetwork"
+        256, ge=2, description="training samples that set the batch-norm statistics of a validated subnetwork"
     )
     max_retries: int = Field(
         3,
@@ -48,6 +48,11 @@ class TrainingConfig(BaseModel):
     )
     divergence_factor: float = Field(
         5.0, gt=1, description="recent loss over first loss beyond which training counts as diverged"
+    )
+    channels_last: bool = Field(
+        False,
+        description="keep convolution weights with the channels last while training: often faster, but some blocks "
+        "that reshape without copying cannot work with it",
     )
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
         "32-true", description="number format of the forward pass; 'mixed' keeps weights in 32 bits"

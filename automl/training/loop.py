@@ -112,6 +112,8 @@ class _Training:
 
         self._identity: Final = _identity(supernet, task, config, strategy, seed, fabric.world_size)
         fabric.to_device(supernet)
+        if config.channels_last:
+            _order_weights(supernet, torch.channels_last)
         dtype = next((p.dtype for p in supernet.parameters() if p.is_floating_point()), torch.float32)
         task.to(fabric.device, dtype)
         optimiser = build_optimiser(supernet, config)
@@ -141,6 +143,9 @@ class _Training:
                     self._retry(error)
         if state.average is not None:
             state.average.apply()
+        if config.channels_last:
+            # Weights read from a file are in the usual order, and kernels of the two orders round differently.
+            _order_weights(self._supernet, torch.contiguous_format)
         self._supernet.activate(self._largest)
         return state.history
 
@@ -305,6 +310,12 @@ def _identity(
         "processes": processes,
         **config.model_dump(mode="json"),
     }
+
+
+def _order_weights(module: nn.Module, order: torch.memory_format) -> None:
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=order)
 
 
 @contextmanager

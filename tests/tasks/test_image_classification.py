@@ -104,6 +104,21 @@ def test_same_generator_same_epoch_other_generator_other_epoch(colour, augment):
     assert not torch.equal(first, other)
 
 
+def test_mirror_images_come_with_shift_flip_only(colour):
+    found = {}
+    for augment in ("shift", "shift-flip"):
+        task = ImageClassification.load(str(colour), seed=1, options={"augment": augment, "shift": 0})
+        plain = {image.numpy().tobytes() for batch in task.batches("train", 9) for image in batch.inputs[0]}
+        epoch = torch.cat([batch.inputs[0] for batch in task.train_batches(np.random.default_rng(0), 9)])
+        found[augment] = sum(image.numpy().tobytes() not in plain for image in epoch)
+        assert all(
+            image.numpy().tobytes() in plain or image.flip(-1).contiguous().numpy().tobytes() in plain
+            for image in epoch
+        )
+    assert found["shift"] == 0
+    assert 5 < found["shift-flip"] < 31
+
+
 def test_shift_of_digits_is_one_pixel_by_default_and_cannot_empty_an_image(digits):
     assert digits.describe()["augmentation"] == {"kind": "shift", "shift": 1}
     far = ImageClassification.load("digits", seed=3, options={"shift": 99})

@@ -59,6 +59,8 @@ GOOD = {"train": [0, 1], "validation": [2], "test": [3]}
         ({"validation": []}, "part 'validation' is empty"),
         ({"train": [0, 1.5]}, "holds 1.5; expected integers"),
         ({"train": [0, True]}, "holds True; expected integers"),
+        ({"test": 3}, "part 'test' is 3; expected a list"),
+        ({"test": "3"}, "part 'test' is '3'; expected a list"),
         ({"extra": [0]}, "expected ['test', 'train', 'validation']"),
     ],
 )
@@ -67,6 +69,12 @@ def test_split_that_does_not_fit_is_refused(change, message):
         check_split(GOOD | change, 4, where="split.json")
     assert str(caught.value).startswith("split.json: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("split", [[0, 1], None, "train"])
+def test_split_that_is_no_mapping_is_refused(split):
+    with pytest.raises(DataError, match=r"split\.json: has the parts (list|NoneType|str); expected"):
+        check_split(split, 4, where="split.json")
 
 
 def test_class_too_small_to_be_split_is_named():

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from automl import elastic
+from automl.space import Ordinal
+from automl.supernet import Supernet
 from automl.training import Sandwich, SinglePath, train
 
 
@@ -171,3 +175,30 @@ def test_history_of_the_same_seed_is_the_same(run, new_supernet, new_task, confi
         return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
 
     assert history("a") == history("b")
+
+
+def test_order_of_weights_in_memory_changes_for_the_training_only(new_task, config, tmp_path):
+    width = Ordinal(4, 6)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            elastic.Conv2d(1, width, 3),
+            nn.ReLU(),
+            elastic.Conv2d(width, 5, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            elastic.Linear(5, 3),
+        )
+    supernet, orders = Supernet(network), set()
+
+    class Look(Listener):
+        def advance(self, steps=1):
+            orders.add(network[2].weight.is_contiguous(memory_format=torch.channels_last))
+
+    config = config.model_copy(update={"channels_last": True})
+    history = train(
+        supernet, new_task(), config, strategy=Sandwich(), folder=tmp_path, seed=3, device="cpu", progress=Look()
+    )
+    assert orders == {True}
+    assert all(parameter.is_contiguous() for parameter in supernet.parameters())
+    assert history[-1]["loss"] < history[0]["loss"]

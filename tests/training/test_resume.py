@@ -102,7 +102,13 @@ def test_training_killed_once_equals_one_never_killed(moment, new_supernet, new_
 
 
 @pytest.mark.parametrize(
-    "changes", [{"optimiser": "sgd", "ema": 0.0}, {"optimiser": "sgd", "momentum": 0.0}, {"clip_norm": 0.0}], ids=str
+    "changes",
+    [
+        {"optimiser": "sgd", "ema": 0.0},
+        {"optimiser": "sgd", "momentum": 0.0},
+        {"clip_norm": 0.0, "channels_last": True},
+    ],
+    ids=str,
 )
 def test_every_optimiser_resumes_exactly_after_every_step(changes, new_supernet, new_task, config, tmp_path, reference):
     config, strategy = config.model_copy(update=changes), SinglePath()
