@@ -32,6 +32,7 @@ __all__ = ["CREATE_TRIAL", "JournalFile", "read_operations"]
 CREATE_TRIAL: Final = 4
 _STUDY_OPERATIONS: Final = frozenset({0, 1, 2, 3})
 _PREFIX: Final = b'{"op_code":'
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 _CHUNK: Final = 1 << 16
 _PATIENCE: Final = 6.0  # seconds; workers that were forked off a killed owner hold its lock until they notice
 
@@ -58,7 +59,7 @@ class JournalFile(BaseJournalBackend):
         if writable:
             try:
                 new = not path.exists()
-                self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+                self._descriptor = os.open(path, _FLAGS, 0o644)
                 self._release = weakref.finalize(self, _close, self._descriptor, os.getpid())
                 _own(self._descriptor, path)
                 if new:
@@ -155,8 +156,7 @@ def _own(descriptor: int, path: Path) -> None:
 
 def _mend(descriptor: int, path: Path) -> str | None:
     """Removes or completes a last record that a crash tore; returns what was done."""
-    size = os.fstat(descriptor).st_size
-    start, line = _last_line(descriptor, size)
+    start, line = _last_line(path)
     if not line:
         return None
     record = line.removesuffix(b"\n")
@@ -179,17 +179,19 @@ def _mend(descriptor: int, path: Path) -> str | None:
     return f"{path}: dropped a torn last record of {len(line)} bytes, left by a crash while it was being written."
 
 
-def _last_line(descriptor: int, size: int) -> tuple[int, bytes]:
+def _last_line(path: Path) -> tuple[int, bytes]:
     """Where the last line starts, and the line with its end, if it has one."""
     tail = b""
-    start = size
-    while start > 0:
-        step = min(_CHUNK, start)
-        start -= step
-        tail = os.pread(descriptor, step, start) + tail
-        newline = tail.rfind(b"\n", 0, -1)
-        if newline >= 0:
-            return start + newline + 1, tail[newline + 1 :]
+    with path.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        while start > 0:
+            step = min(_CHUNK, start)
+            start -= step
+            file.seek(start)
+            tail = file.read(step) + tail
+            newline = tail.rfind(b"\n", 0, -1)
+            if newline >= 0:
+                return start + newline + 1, tail[newline + 1 :]
     return 0, tail
 
 

@@ -96,8 +96,9 @@ def test_what_it_was_told_unasked_is_never_asked(
     searcher_name: str, make_searcher: MakeSearcher, objectives: int, space: SearchSpace
 ) -> None:
     probe = make_searcher(space, objectives=objectives, seed=5)
-    future = [m.architecture for m in steps(probe, [2, 2], objectives)]
+    future = [m.architecture for m in steps(probe, [2, 2, 2], objectives)][2:]
     searcher = make_searcher(space, objectives=objectives, seed=5)
+    steps(searcher, [2], objectives)
     searcher.tell(measure(future, objectives=objectives, constrained=True))
     asked = [m.architecture for m in steps(searcher, [2, 2], objectives)]
     assert not set(asked) & set(future)

@@ -13,6 +13,7 @@ def draw_all(unseen: Unseen, space: SearchSpace, n: int) -> list[object]:
     rng, drawn = np.random.default_rng(4), []
     while len(rows := unseen.draw(rng, n)):
         assert len(rows) <= n
+        assert len(drawn) <= space.size()
         unseen.add_rows(rows)
         drawn += space.from_indices(rows)
     return drawn
