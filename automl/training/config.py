@@ -20,9 +20,9 @@ class TrainingConfig(BaseModel):
         "adamw", description="AdamW, or stochastic gradient descent with Nesterov momentum"
     )
     learning_rate: float = Field(
-        0.003, gt=0, description="highest learning rate, reached after the warm-up; a cosine takes it to zero"
+        0.02, gt=0, description="highest learning rate, reached after the warm-up; a cosine takes it to zero"
     )
-    weight_decay: float = Field(0.05, ge=0, description="decay of weights; biases and scales are not decayed")
+    weight_decay: float = Field(0.02, ge=0, description="decay of weights; biases and scales are not decayed")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of 'sgd'")
     warmup_epochs: float = Field(2, ge=0, description="epochs in which the learning rate rises linearly from zero")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")

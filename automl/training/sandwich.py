@@ -36,7 +36,7 @@ class Sandwich(Strategy):
 
     name: ClassVar[str] = "sandwich"
 
-    def __init__(self, *, random: int = 2, distillation: bool = True) -> None:
+    def __init__(self, *, random: int = 3, distillation: bool = True) -> None:
         if random < 0:
             raise ConfigError(f"strategy options.random: {random} is not valid: must be 0 or more.")
         self._random: Final = random
