@@ -102,6 +102,13 @@ def test_groups_by_index_keep_the_partners_where_no_group_is_cut_through(picked)
     assert torch.equal(layer.specialise().weight, layer.weight[:, :3])
 
 
+def test_groups_by_index_take_the_first_columns_where_outputs_cross_groups(picked):
+    width = Ordinal(2, 4)
+    layer = elastic.Conv2d(picked(width, (1, 3, 0, 2)), picked(width, (2, 0, 1, 3)), 1, groups=2, bias=False)
+    width.value = 2
+    assert torch.equal(layer.specialise().weight, layer.weight[[2, 0]][:, :1])
+
+
 def test_channels_last_is_kept():
     width = Ordinal(4, 8)
     layer = elastic.Conv2d(width, width, 3).to(memory_format=torch.channels_last)

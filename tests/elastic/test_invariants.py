@@ -156,13 +156,17 @@ def test_copies_are_independent(subject, duplicate):
     inputs = subject.inputs(2, torch.float64)
     with torch.no_grad():
         expected = subject.module(*inputs)
-        other = duplicate(subject.module)
+        other, own = duplicate((subject.module, subject.dimensions))
         assert torch.equal(other(*inputs), expected)
         for tensor in (*other.parameters(), *other.buffers()):
             tensor.zero_()
         assert torch.equal(subject.module(*inputs), expected)
         subject.activate(_settings(subject)[-1])
         assert other(*inputs).shape == expected.shape  # the copy has dimensions of its own
+        for dimension, index in zip(own, [d.index for d in subject.dimensions], strict=True):
+            dimension.set_index(index)
+        inputs = subject.inputs(2, torch.float64)
+        assert torch.equal(other(*inputs), elastic.specialise(other)(*inputs))
 
 
 def _double_in_place(module: nn.Module) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -121,6 +124,31 @@ def test_meta_and_fake_tensors_pass_through():
     with FakeTensorMode(), torch.no_grad():
         layer = elastic.Linear(3, width)
         assert layer(torch.randn(4, 3)).shape == (4, 2)
+
+
+def test_fake_weights_in_place_of_kept_ones_pass_through():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    width = Ordinal(2, 5)
+    layer = elastic.Linear(3, width)
+    width.value = 2
+    with torch.no_grad():
+        layer(torch.randn(4, 3))
+        with FakeTensorMode() as mode:
+            weights = {name: mode.from_tensor(tensor) for name, tensor in layer.named_parameters()}
+            assert torch.func.functional_call(layer, weights, (torch.randn(4, 3),)).shape == (4, 2)
+
+
+def test_moving_a_layer_lets_go_of_the_old_memory():
+    width = Ordinal(2, 5)
+    layer = elastic.Linear(3, width)
+    width.value = 2
+    with torch.no_grad():
+        layer(torch.randn(4, 3))
+    old = weakref.ref(layer._memory.kept.alive[0])
+    layer.double()
+    gc.collect()
+    assert old() is None
 
 
 def test_tracing_an_active_network_needs_no_extraction():
