@@ -238,6 +238,19 @@ def test_space_holds_no_two_names_for_one_network() -> None:
     assert networks.size() == perceptrons * (1 + 2 * 2 * 2 * 2)
 
 
+def test_gate_of_no_hops_does_not_depend_on_the_gate_of_the_last_network() -> None:
+    data = graph()
+    for gates, scored in ((["last", "sigmoid"], True), (["last", "softmax"], False)):
+        module = block(hops=[0, 3], gate=gates)
+        z = transformed(module, data.x)
+        expected = torch.sigmoid(module.projection(z)) * z if scored else z  # type: ignore[misc]
+        for gate in gates:
+            module.gate.value = gate  # type: ignore[union-attr]
+            module.hops.value = 0  # type: ignore[union-attr]
+            torch.testing.assert_close(module(data).x, expected, rtol=0, atol=1e-14)
+            torch.testing.assert_close(specialise(module)(data).x, expected, rtol=0, atol=1e-14)
+
+
 def test_gates_without_a_projection_have_none() -> None:
     assert block(gate=["uniform", "last"]).projection is None
     both = block(gate=["sigmoid", "last"])
