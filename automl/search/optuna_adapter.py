@@ -33,8 +33,8 @@ class OptunaSampler(Searcher):
     enqueued as the sampler's next trial. Violations reach the sampler as Optuna's constraints. A sampler that has no
     notion of them and one objective (``CmaEsSampler``) is told the worst value so far plus the sum of the violations.
 
-    A sampler must go on exactly after a restart. One without memory is made anew for each trial, seeded by the search's
-    seed and the number of the trial, and needs its study only, which is rebuilt from the history. One that keeps notes in
+    A sampler must go on exactly after a restart. One without memory is renewed for each trial, seeded by the search's seed
+    and the number of the trial, and needs its study only, which is rebuilt from the history. One that keeps notes in
     its study (evolution, CMA-ES, quasi-random, grids) is replayed: everything it was asked and told once more, which costs
     as much time as it took the first time, without the evaluations.
 
@@ -168,7 +168,7 @@ class OptunaSampler(Searcher):
 
     def _next_trial(self) -> optuna.Trial:
         if self._kind.memoryless:
-            self._study.sampler = self._kind.make(self._seed_of(len(self._trials)))
+            self._study.sampler = self._kind.renewed(self._study.sampler, self._seed_of(len(self._trials)))
         try:
             return self._study.ask()
         except ImportError as error:

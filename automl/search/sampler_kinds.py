@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
@@ -19,6 +20,7 @@ from automl.space import Scalar, SearchSpace
 __all__ = ["SamplerKind", "sampler_kind", "sampler_names"]
 
 _MEMORYLESS: Final = frozenset({"TPESampler", "GPSampler", "RandomSampler"})
+_ONLY_RANDOM_STATE: Final = frozenset({"TPESampler", "RandomSampler"})
 _ONE_OBJECTIVE: Final = frozenset({"CmaEsSampler"})
 _LARGEST_GRID: Final = 100_000
 _WHERE: Final = "searcher optuna"
@@ -36,12 +38,22 @@ class SamplerKind:
         memoryless: what it asks follows from the finished trials and its seed alone, so a new one can replace it between
             two trials. The others keep notes in their study and must be replayed.
         only: for some dimensions the values it is confined to.
+        reseedable: whether random state is all that it changes while it is used, apart from caches of its study.
     """
 
     name: str
     make: Make
     memoryless: bool
     only: Mapping[str, Sequence[Scalar]]
+    reseedable: bool = False
+
+    def renewed(self, sampler: BaseSampler, seed: int) -> BaseSampler:
+        """Returns a sampler that answers like a new one with this seed.
+
+        Where nothing but random state distinguishes the old one from a new one, it is the old one: TPE caches which
+        dimensions all trials share, and a new sampler would look through the whole history for them.
+        """
+        return sampler if self.reseedable and _reseed(sampler, seed) else self.make(seed)
 
 
 def sampler_names() -> list[str]:
@@ -84,7 +96,13 @@ def sampler_kind(name: str, options: Mapping[str, Any], space: SearchSpace, obje
     if name == "GridSampler":
         only = _grid(given.get("search_space"), space)
         given["search_space"] = {n: list(only.get(n, d.choices)) for n, d in space.dimensions.items()}
-    kind = SamplerKind(name=name, make=_maker(name, given), memoryless=name in _MEMORYLESS, only=only)
+    kind = SamplerKind(
+        name=name,
+        make=_maker(name, given),
+        memoryless=name in _MEMORYLESS,
+        only=only,
+        reseedable=name in _ONLY_RANDOM_STATE,
+    )
     kind.make(0)
     return kind
 
@@ -117,6 +135,19 @@ def _maker(name: str, options: Mapping[str, Any]) -> Make:
             raise ConfigError(f"{_WHERE}: {name} cannot use its options {dict(options)}: {error}") from error
 
     return make
+
+
+def _reseed(sampler: BaseSampler, seed: int) -> bool:
+    """Seeds every random state that a sampler and the samplers inside it hold; tells whether there is any."""
+    found = False
+    for part in vars(sampler).values():
+        state = getattr(part, "rng", None)
+        if isinstance(part, BaseSampler):
+            found = _reseed(part, seed) or found
+        elif isinstance(state, np.random.RandomState):
+            state.seed(seed)
+            found = True
+    return found
 
 
 def _grid(given: object, space: SearchSpace) -> dict[str, Sequence[Scalar]]:
@@ -157,7 +188,9 @@ def _partial_fixed(options: Mapping[str, Any], space: SearchSpace, objectives: i
             return optuna.samplers.PartialFixedSampler(dict(fixed), base.make(seed))
 
     only = {**base.only, **{name: (value,) for name, value in fixed.items()}}
-    return SamplerKind(name="PartialFixedSampler", make=make, memoryless=base.memoryless, only=only)
+    return SamplerKind(
+        name="PartialFixedSampler", make=make, memoryless=base.memoryless, only=only, reseedable=base.reseedable
+    )
 
 
 def _check_choice(space: SearchSpace, name: str, value: object, option: str) -> None:

@@ -82,6 +82,33 @@ def test_restored_from_any_point_it_goes_on_as_if_nothing_had_happened(
         assert [m.architecture for m in continued[0]] == [m.architecture for m in continued[1]]
 
 
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("TPESampler", {"n_startup_trials": 6}),
+        ("TPESampler", {"n_startup_trials": 6, "multivariate": True, "group": True}),
+        ("PartialFixedSampler", {"n_startup_trials": 6, "fixed_params": {"depth": 3}}),
+    ],
+)
+def test_a_sampler_that_is_reseeded_resumes_like_a_new_one(
+    sampler: str, options: dict[str, Any], space: SearchSpace
+) -> None:
+    def make() -> Searcher:
+        return OptunaSampler(space, objectives=1, seed=11, sampler=sampler, options=options)
+
+    first = make()
+    history = steps(first, [3] * 6, 1)
+    outstanding = first.ask(2)
+    second = make()
+    second.restore(json.loads(json.dumps(first.state())), history)
+    late = measure(outstanding, objectives=1, constrained=True)
+    continued = []
+    for searcher in (first, second):
+        searcher.tell(late)
+        continued.append([m.architecture for m in steps(searcher, [2, 1, 3], 1)])
+    assert continued[0] == continued[1]
+
+
 def test_equal_seeds_search_equally_and_other_seeds_do_not(
     searcher_name: str, make_searcher: MakeSearcher, objectives: int, space: SearchSpace
 ) -> None:
