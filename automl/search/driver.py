@@ -192,14 +192,15 @@ class _Run:
                     raise ValueError(f"the evaluation of {len(architectures)} architectures gave {position} outcomes.")
                 outcome = outcome.checked(self._ledger.objectives)
             except Exception as error:
-                left = architectures[position:]
-                if len(architectures) == 1:
-                    outcome = Outcome.failed(error).checked(self._ledger.objectives)
-                else:
+                if outcomes is None and len(architectures) > 1:
                     # Which of them it was is not known; alone, each answers for itself.
-                    for single in left:
+                    for single in architectures:
                         yield from self._measure([single])
                     return
+                outcome = Outcome.failed(error).checked(self._ledger.objectives)
+                yield self._record(architecture, outcome, share + time.monotonic() - start)
+                yield from self._measure(architectures[position + 1 :])
+                return
             yield self._record(architecture, outcome, share + time.monotonic() - start)
 
     def _record(self, architecture: Architecture, outcome: Outcome, seconds: float) -> Measurement:
