@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from automl.space import Size, SizeLike, largest_value
 
-__all__ = ["LayerScale"]
+__all__ = ["ChannelScale", "LayerScale"]
 
 
 class LayerScale(nn.Module):
@@ -24,7 +24,7 @@ class LayerScale(nn.Module):
         weight: ``(max width,)``.
 
     Specialised:
-        The same module with a plain number as width.
+        ``ChannelScale`` with copied factors.
 
     Source:
         Touvron et al. 2021 (CaiT), arXiv:2103.17239, equation 4; their initial value for up to 18 blocks is 0.1.
@@ -43,11 +43,10 @@ class LayerScale(nn.Module):
         """Scales the channels."""
         return x * self._active()
 
-    def specialise(self) -> LayerScale:
-        """Returns the layer with copied active factors."""
-        result = LayerScale(int(self.width))
-        result.weight = nn.Parameter(self._active().detach().clone(), requires_grad=self.weight.requires_grad)
-        return result.train(self.training)
+    def specialise(self) -> ChannelScale:
+        """Returns the plain layer with copied active factors."""
+        weight = nn.Parameter(self._active().detach().clone(), requires_grad=self.weight.requires_grad)
+        return ChannelScale(weight).train(self.training)
 
     def _active(self) -> Tensor:
         units = self.width.indices() if isinstance(self.width, Size) else None
@@ -59,3 +58,26 @@ class LayerScale(nn.Module):
     def extra_repr(self) -> str:
         """Returns the arguments."""
         return repr(self.width)
+
+
+class ChannelScale(nn.Module):
+    """Multiplies each channel by a learned factor; what ``LayerScale`` becomes in an extracted model.
+
+    Args:
+        weight: the factors, ``(width,)``.
+
+    Shape:
+        x: ``(*, width)``. Returns the same shape.
+    """
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scales the channels."""
+        return x * self.weight
+
+    def extra_repr(self) -> str:
+        """Returns the width."""
+        return str(len(self.weight))

@@ -28,7 +28,9 @@ def count_option(name: str, counts: Counts) -> int | Ordinal:
         >>> count_option("heads", 4), count_option("heads", [2, 4])
         (4, Ordinal(2, 4))
     """
-    choices = list(counts) if isinstance(counts, list | tuple) else [counts]
+    if not isinstance(counts, int | Sequence):
+        raise SpaceError(f"{name}: {counts!r} is not a whole number of at least 1, nor a list of such.")
+    choices = [counts] if isinstance(counts, int) else list(counts)
     if not choices:
         raise SpaceError(f"{name}: no choice is given; list at least one whole number.")
     for choice in choices:

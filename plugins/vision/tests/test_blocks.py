@@ -233,6 +233,7 @@ BAD_OPTIONS: list[tuple[Callable[[], Any], str]] = [
     (lambda: ConvStem(3, 8, kernel=[5, 3]), "choices must increase"),
     (lambda: ConvStem(3, 8, kernel=[]), "kernel: no choice is given"),
     (lambda: ConvStem(3, 8, kernel="3"), "kernel: '3' is not a whole number of at least 1."),
+    (lambda: ConvStem(3, 8, kernel=None), "kernel: None is not a whole number of at least 1, nor a list of such."),
     (lambda: ConvStem(3, 8, activation="rellu"), "activation: unknown activation 'rellu'. Did you mean 'relu'"),
     (lambda: MBConv(8, 8, expansion=[0, 2]), "expansion: 0 is not a whole number of at least 1."),
     (lambda: MBConv(8, 8, expansion=True), "expansion: True is not a whole number"),

@@ -211,3 +211,21 @@ def test_exported_blocks_take_batches_of_any_size(name: str) -> None:
     for batch in (1, 5):
         x = images(supernet, batch=batch)
         torch.testing.assert_close(program(x), model(x), rtol=1e-12, atol=1e-12)
+
+
+@every_block
+def test_channels_last_memory_changes_nothing(name: str) -> None:
+    supernet = supernet_of(name, "other", 2).train()
+    supernet.activate(supernet.space.largest())
+    x = images(supernet, batch=4)
+    weights = {key: value.clone() for key, value in supernet.state_dict().items()}
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        supernet.load_state_dict(weights)
+        supernet.to(memory_format=memory_format)
+        supernet.zero_grad(set_to_none=True)
+        y = supernet(x.contiguous(memory_format=memory_format))
+        (y * torch.arange(y.numel(), dtype=y.dtype).reshape(y.shape)).mean().backward()
+        results.append([y, *(p.grad for p in supernet.parameters() if p.grad is not None)])
+    for contiguous, channels_last in zip(*results, strict=True):
+        torch.testing.assert_close(channels_last, contiguous, rtol=1e-9, atol=1e-9)
