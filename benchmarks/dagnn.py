@@ -25,7 +25,7 @@ import torch
 from automl_graph.blocks import GCN, DAGNNHead, NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours
 from automl_graph.probes import Smoothness
-from automl_graph.propagation import adjacency
+from automl_graph.propagation import _TracedAdjacency, adjacency
 from automl_graph.signal import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -67,12 +67,12 @@ def dagnn(hops: int, gate: str = "sigmoid") -> Callable[[int, int], nn.Module]:
     )
 
 
-def gcn(layers: int) -> Callable[[int, int], nn.Module]:
+def gcn(layers: int, *, residual: bool = False) -> Callable[[int, int], nn.Module]:
     """Returns a builder of graph convolutions in a row, where propagation and transformation are entangled."""
 
     def build(inp: int, classes: int) -> nn.Module:
         widths = [inp, *[HIDDEN] * layers]
-        convolutions = [GCN(a, b, residual=False, dropout=DROPOUT) for a, b in pairwise(widths)]
+        convolutions = [GCN(a, b, residual=residual, dropout=DROPOUT) for a, b in pairwise(widths)]
         return nn.Sequential(*convolutions, NodeClassifier(HIDDEN, classes))
 
     return build
@@ -83,6 +83,7 @@ MODELS: Final = [
     *(Model(f"gate 'last', K = {hops}", 2, dagnn(hops, "last")) for hops in (10, 200)),
     *(Model(f"gate '{gate}', K = 10", 2, dagnn(10, gate)) for gate in ("uniform", "softmax")),
     *(Model(f"GCN, {layers} layers", 2, gcn(layers)) for layers in (2, 10)),
+    Model("GCN, 10 layers, residual", 2, gcn(10, residual=True)),
     *(Model(f"DAGNN, K = {hops}", 20, dagnn(hops)) for hops in (0, 10)),
     *(Model(f"GCN, {layers} layers", 20, gcn(layers)) for layers in (2, 10)),
 ]
@@ -132,10 +133,29 @@ def smoothness_of_features(data: NodeData) -> dict[str, float]:
     return found
 
 
+def cost_of_a_hop(data: NodeData, width: int = 10, repeats: int = 200) -> dict[str, float]:
+    """Returns microseconds of CPU for one hop forward, and forward and backward, cached and as it is exported; medians."""
+    x = torch.randn(data.nodes, width, requires_grad=True)
+    matrices = {
+        "cached": adjacency(data.edge_index, data.nodes),
+        "exported": _TracedAdjacency(data.edge_index, data.nodes),
+    }
+    seconds: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for name, matrix in matrices.items():
+            started = time.process_time()
+            hop = matrix.propagate(x, norm="sym", self_loops=True)
+            forward = time.process_time()
+            hop.backward(torch.ones_like(hop))  # type: ignore[no-untyped-call]
+            seconds.setdefault(f"{name}, forward", []).append(forward - started)
+            seconds.setdefault(f"{name}, forward and backward", []).append(time.process_time() - started)
+    return {name: 1e6 * statistics.median(values) for name, values in seconds.items()}
+
+
 def table(rows: list[Row]) -> str:
     """Returns mean and standard deviation over the seeds, as Markdown."""
     lines = [
-        "| model | labels/class | seeds | accuracy % | smoothness | parameters | s |",
+        "| model | labels/class | seeds | accuracy % | smoothness | parameters | CPU s |",
         "|---|---|---|---|---|---|---|",
     ]
     groups: dict[tuple[str, int], list[Row]] = {}
@@ -169,6 +189,7 @@ def main() -> None:
             "epochs": arguments.epochs,
         },
         "smoothness_of_features": smoothness_of_features(data),
+        "microseconds_of_a_hop": cost_of_a_hop(data),
     }
     rows: list[Row] = []
     for seed in range(arguments.seeds):
@@ -182,7 +203,8 @@ def main() -> None:
                 json.dumps({**content, "rows": [asdict(r) for r in rows]}, indent=1) + "\n", encoding="utf-8"
             )
     print(table(rows))
-    print("smoothness of the features after k hops:", content["smoothness_of_features"])
+    for key in ("smoothness_of_features", "microseconds_of_a_hop"):
+        print(key, content[key])
 
 
 if __name__ == "__main__":

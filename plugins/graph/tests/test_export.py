@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.elastic import specialise
 
-BLOCKS = {
+BLOCKS: dict[str, Callable[[], list[nn.Module]]] = {
     "convolutions": lambda: [
         GCN(5, 4),
         GCN(4, 3, norm="row", self_loops=False),

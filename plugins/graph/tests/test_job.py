@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         data="karate",
         objectives=["error", "macs"],
         trials=6,
-        training={"epochs": 3},  # type: ignore[arg-type]
+        training={"epochs": 3},
     )
     return run_job(job, tmp_path_factory.mktemp("runs") / "karate", host=HOST)
 

@@ -119,7 +119,7 @@ def test_matrix_that_was_built_for_inference_serves_training() -> None:
     found = adjacency(edges, NODES).propagate(x, norm="sym", self_loops=True)
     assert torch.equal(found, expected)
     assert torch.equal(found, new)
-    found.sum().backward()
+    found.sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(x.grad, dense("sym", True).T @ torch.ones(NODES, 3, dtype=torch.float64))
 
 
