@@ -40,7 +40,7 @@ class Evolution(Searcher):
         space: the search space.
         objectives: number of objectives, all minimised.
         seed: seed of all draws.
-        population: number of survivors, and size of the random first generation.
+        population: number of survivors, and size of the first generation: smallest, largest, and random ones.
         offspring: size of every later generation. Small ones learn sooner from what was measured.
         crossover: share of children that have two parents.
         changes: dimensions that mutation changes on average in each child.
@@ -148,7 +148,11 @@ class Evolution(Searcher):
     def _breed(self) -> IndexMatrix:
         """Selects survivors and makes the rows of the next generation; none if the space is exhausted."""
         if not self._pool:
-            return self._unseen.draw(self._rng, self._population)
+            # The two ends of the space are what users compare everything with, and often on the front themselves.
+            ends = np.unique(self._space.to_indices([self._space.smallest(), self._space.largest()]), axis=0)
+            ends = ends[self._unseen.new(ends)][: self._population]
+            self._unseen.add_rows(ends)
+            return np.concatenate([ends, self._unseen.draw(self._rng, self._population - len(ends))])
         pool = list(self._pool.items())
         values = np.array([member.values for _, member in pool]).reshape(len(pool), self._objectives)
         violations = np.zeros((len(pool), max(len(member.violations) for _, member in pool)))

@@ -306,3 +306,10 @@ def test_a_space_of_one_architecture_is_searched_once() -> None:
     ):
         assert searcher.ask(5) == [single.smallest()]
         assert searcher.ask(5) == []
+
+
+def test_evolution_starts_with_the_ends_of_the_space() -> None:
+    space = SearchSpace.build({"depth": Ordinal(1, 2, 3), "width": Ordinal(8, 16, 32)})
+    first = Evolution(space, objectives=2, seed=0, population=5).ask(5)
+    assert {space.smallest(), space.largest()} <= set(first)
+    assert len(set(first)) == 5
