@@ -243,6 +243,14 @@ def measure_extraction(report: Report, supernet: Supernet, repeats: int, seconds
         report.ratio("extract ÷ deepcopy of the result", ours, copied, architecture=name)
 
 
+def measure_new_extractions(report: Report, supernet: Supernet, repeats: int, seconds: float, seed: int) -> None:
+    """Extraction of another random architecture each time, as in a search."""
+    rng = np.random.default_rng(seed + 1)
+    architectures = iter([supernet.space.sample(rng) for _ in range(100 * repeats)])
+    (times,) = in_turns(repeats, seconds, lambda: supernet.extract(next(architectures)))
+    report.add("extract", scaled(times, 1e3), "ms", 20, architecture="another random one each time")
+
+
 def measure_forward(
     report: Report, supernet: Supernet, image: int, batch: int, threads: int, repeats: int, seconds: float, seed: int
 ) -> None:
@@ -332,6 +340,7 @@ def main() -> None:
         for threads in options.threads:
             with steady_machine(threads):
                 if threads == 1:
+                    measure_new_extractions(report, supernet, options.repeats, options.seconds, options.seed)
                     measure_extraction(report, supernet, options.repeats, options.seconds, options.seed)
                 for image in options.image:
                     for batch in options.batch:

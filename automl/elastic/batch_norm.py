@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection
-from automl.elastic.specialise import empty_layer, own_buffer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -92,21 +92,16 @@ class BatchNorm(ElasticLayer[Selection, _Arguments]):
         """Returns the plain layer with copied active weights and statistics."""
         selection = self._selection()
         mean, variance, weight, bias = self._cut(selection)
-        layer = empty_layer(
+        return plain_layer(
             self.plain,
             selection.count,
             eps=self.eps,
             momentum=self.momentum,
             affine=weight is not None,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
+            buffers={"running_mean": mean, "running_var": variance, "num_batches_tracked": self.num_batches_tracked},
         )
-        layer.running_mean = own_buffer(mean)
-        layer.running_var = own_buffer(variance)
-        layer.num_batches_tracked = own_buffer(self.num_batches_tracked)
-        if weight is not None and bias is not None and self.weight is not None and self.bias is not None:
-            layer.weight = own_parameter(weight, self.weight)
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.num_features, self.running_mean.device)

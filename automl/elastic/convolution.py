@@ -13,7 +13,7 @@ from automl.elastic.geometry import Extent, centre_crop, check_kernel, per_axis,
 from automl.elastic.grouping import columns_by_index
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, dense, plain_number
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count, check_divisible, every_setting
 from automl.errors import SpaceError
 from automl.space import SizeLike
@@ -90,7 +90,7 @@ class Convolution(ElasticLayer[_Active, Arguments]):
         """Returns the plain convolution with copied active weights."""
         selection = self._selection()
         weight, bias, padding, dilation, groups = self._cut(selection)
-        layer = empty_layer(
+        return plain_layer(
             self.plain,
             plain_number(self.in_channels),
             plain_number(self.out_channels),
@@ -101,11 +101,8 @@ class Convolution(ElasticLayer[_Active, Arguments]):
             groups=groups,
             bias=bias is not None,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
         )
-        layer.weight = own_parameter(weight, self.weight)
-        if bias is not None and self.bias is not None:
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> _Active:
         device = self._device()

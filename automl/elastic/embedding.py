@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, dense
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count
 from automl.errors import SpaceError
 from automl.space import SizeLike, smallest_value
@@ -80,15 +80,14 @@ class Embedding(ElasticLayer[_Active, Tensor]):
     def specialise(self) -> nn.Embedding:
         """Returns ``nn.Embedding`` with copied active weights."""
         selection = self._selection()
-        layer = empty_layer(
+        return plain_layer(
             nn.Embedding,
             selection.entries.count,
             selection.features.count,
             padding_idx=self.padding_idx,
             training=self.training,
+            weights={"weight": (self._cut(selection), self.weight)},
         )
-        layer.weight = own_parameter(self._cut(selection), self.weight)
-        return layer
 
     def _select(self) -> _Active:
         device = self._device()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, plain_number
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count, check_divisible
 from automl.space import SizeLike
 
@@ -83,18 +83,15 @@ class GroupNorm(ElasticLayer[_Active, _Arguments]):
         """Returns ``nn.GroupNorm`` with copied active weights."""
         selection = self._selection()
         groups, weight, bias = self._cut(selection)
-        layer = empty_layer(
+        return plain_layer(
             nn.GroupNorm,
             groups,
             selection.channels.count,
             eps=self.eps,
             affine=weight is not None,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
         )
-        if weight is not None and bias is not None and self.weight is not None and self.bias is not None:
-            layer.weight = own_parameter(weight, self.weight)
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> _Active:
         return _Active(plain_number(self.num_groups), Selection.of(self.num_channels, self._device()))

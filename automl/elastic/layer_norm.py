@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -72,19 +72,15 @@ class LayerNorm(ElasticLayer[Selection, _Arguments]):
     def specialise(self) -> nn.LayerNorm:
         """Returns ``nn.LayerNorm`` with copied active weights."""
         shape, weight, bias = self._cut(self._selection())
-        layer = empty_layer(
+        return plain_layer(
             nn.LayerNorm,
             shape,
             eps=self.eps,
             elementwise_affine=weight is not None,
             bias=bias is not None,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
         )
-        if weight is not None and self.weight is not None:
-            layer.weight = own_parameter(weight, self.weight)
-        if bias is not None and self.bias is not None:
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.normalized_shape, self._device())
@@ -148,12 +144,14 @@ class RMSNorm(ElasticLayer[Selection, _Arguments]):
     def specialise(self) -> nn.RMSNorm:
         """Returns ``nn.RMSNorm`` with copied active weights."""
         shape, weight, _ = self._cut(self._selection())
-        layer = empty_layer(
-            nn.RMSNorm, shape, eps=self.eps, elementwise_affine=weight is not None, training=self.training
+        return plain_layer(
+            nn.RMSNorm,
+            shape,
+            eps=self.eps,
+            elementwise_affine=weight is not None,
+            training=self.training,
+            weights={"weight": (weight, self.weight)},
         )
-        if weight is not None and self.weight is not None:
-            layer.weight = own_parameter(weight, self.weight)
-        return layer
 
     def _select(self) -> Selection:
         return Selection.of(self.normalized_shape, self._device())

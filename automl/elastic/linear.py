@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, dense
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count
 from automl.space import SizeLike
 
@@ -81,17 +81,14 @@ class Linear(ElasticLayer[_Active, tuple[Tensor, Tensor | None]]):
         """Returns ``nn.Linear`` with copied active weights."""
         selection = self._selection()
         weight, bias = self._cut(selection)
-        layer = empty_layer(
+        return plain_layer(
             nn.Linear,
             selection.inputs.count,
             selection.outputs.count,
             bias=bias is not None,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
         )
-        layer.weight = own_parameter(weight, self.weight)
-        if bias is not None and self.bias is not None:
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> _Active:
         device = self._device()

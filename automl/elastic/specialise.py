@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.space import Categorical, Ordinal, Size, dimensions_of
 
-__all__ = ["empty_layer", "own_buffer", "own_parameter", "specialise"]
+__all__ = ["plain_layer", "specialise"]
 
 M = TypeVar("M", bound=nn.Module)
 Memo = dict[Any, Any]
@@ -65,17 +65,33 @@ def specialise(module: nn.Module) -> nn.Module:
         _memo.reset(token)
 
 
-def empty_layer(cls: type[M], *sizes: Hashable, training: bool, **options: Hashable) -> M:
-    """Returns a plain layer whose parameters still have to be put in: nothing was allocated or drawn for them.
+def plain_layer(
+    cls: type[M],
+    *sizes: Hashable,
+    training: bool,
+    weights: Mapping[str, tuple[Tensor | None, Tensor | None]],
+    buffers: Mapping[str, Tensor] | None = None,
+    **options: Hashable,
+) -> M:
+    """Returns a plain layer that holds copies of active slices.
 
     Args:
         cls: the class of the layer.
         *sizes: arguments of its constructor.
         training: mode of the layer.
+        weights: for each parameter the active slice and the parameter that it was taken from, or ``None`` for both.
+        buffers: for each buffer the active slice.
         **options: keyword arguments of its constructor.
     """
     layer = _duplicate(cast(M, _prototype(cast(Hashable, cls), sizes, tuple(options.items()))))
-    layer.__dict__["training"] = training
+    state = vars(layer)  # written to directly: the checks of Module.__setattr__ cost more than the copies
+    state["training"] = training
+    state["_parameters"].update(
+        (name, None if active is None or source is None else _own_parameter(active, source))
+        for name, (active, source) in weights.items()
+    )
+    if buffers is not None:
+        state["_buffers"].update((name, active.detach().clone()) for name, active in buffers.items())
     return layer
 
 
@@ -101,15 +117,8 @@ def _duplicate(layer: M) -> M:
     return result
 
 
-def own_parameter(active: Tensor, source: Tensor) -> nn.Parameter:
-    """Returns a slice as a parameter with memory of its own.
-
-    Equal slices of one tensor give the same parameter within one call of ``specialise``, so tied weights stay tied.
-
-    Args:
-        active: the active slice, or a gathered copy of it.
-        source: the parameter that it was taken from.
-    """
+def _own_parameter(active: Tensor, source: Tensor) -> nn.Parameter:
+    """Copies a slice. Equal slices of one tensor give one parameter within a call of ``specialise``: tied weights stay tied."""
     memo = _memo.get()
     region = (active.data_ptr(), active.dtype, active.shape, active.stride())
     if memo is not None and region in memo:
@@ -118,11 +127,6 @@ def own_parameter(active: Tensor, source: Tensor) -> nn.Parameter:
     if memo is not None and region[0] and active.untyped_storage().data_ptr() == source.untyped_storage().data_ptr():
         memo[region] = (parameter, source)  # holding the source keeps its address from being used again
     return parameter
-
-
-def own_buffer(active: Tensor) -> Tensor:
-    """Returns a slice of a buffer with memory of its own."""
-    return active.detach().clone()
 
 
 def _specialised(module: nn.Module, memo: Memo) -> nn.Module:

@@ -19,7 +19,7 @@ from automl.elastic.geometry import (
 )
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.selection import Selection, dense, plain_number
-from automl.elastic.specialise import empty_layer, own_parameter
+from automl.elastic.specialise import plain_layer
 from automl.elastic.validation import check_count, check_divisible, every_setting
 from automl.errors import SpaceError
 from automl.space import SizeLike
@@ -152,7 +152,7 @@ class ConvTranspose2d(ElasticLayer[_Active, Arguments]):
         """Returns ``nn.ConvTranspose2d`` with copied active weights."""
         selection = self._selection()
         weight, bias, padding, output_padding = self._cut(selection)
-        layer = empty_layer(
+        return plain_layer(
             nn.ConvTranspose2d,
             plain_number(self.in_channels),
             plain_number(self.out_channels),
@@ -164,11 +164,8 @@ class ConvTranspose2d(ElasticLayer[_Active, Arguments]):
             bias=bias is not None,
             dilation=self.dilation,
             training=self.training,
+            weights={"weight": (weight, self.weight), "bias": (bias, self.bias)},
         )
-        layer.weight = own_parameter(weight, self.weight)
-        if bias is not None and self.bias is not None:
-            layer.bias = own_parameter(bias, self.bias)
-        return layer
 
     def _select(self) -> _Active:
         device = self._device()
