@@ -31,7 +31,7 @@ class _Kept(NamedTuple):
     selection: Any
     arguments: Any = None
     sources: tuple[tuple[Tensor | None, int, int | None], ...] | None = None
-    """All parameters and buffers, with address, and with version where the arguments hold a copy instead of a view."""
+    """All parameters and buffers, with address, and with version where an argument is a copy instead of a view."""
     alive: tuple[Tensor, ...] = ()  # keeps the addresses from being used again
 
 
@@ -118,12 +118,10 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
         if self._modules or not all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in present):
             return
         values = arguments if isinstance(arguments, tuple) else (arguments,)
-        views = {v.untyped_storage().data_ptr() for v in values if isinstance(v, Tensor)}
+        memory = {t.untyped_storage().data_ptr() for t in present}
+        copied = any(isinstance(v, Tensor) and v.untyped_storage().data_ptr() not in memory for v in values)
         sources = tuple(
-            (None, 0, None)
-            if t is None
-            else (t, t.data_ptr(), None if t.untyped_storage().data_ptr() in views else t._version)
-            for t in tensors
+            (None, 0, None) if t is None else (t, t.data_ptr(), t._version if copied else None) for t in tensors
         )
         self._memory.kept = _Kept(
             kept.positions, kept.selection, arguments, sources, tuple(t.detach() for t in present)

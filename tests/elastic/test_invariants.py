@@ -209,6 +209,19 @@ def _cast_back_and_forth(module: nn.Module) -> None:
     module.double()
 
 
+def _flatten(module: nn.Module) -> None:
+    """Puts all parameters into one tensor, so that a copied slice and a view share their source's memory."""
+    parameters = list(module.parameters())
+    if parameters:
+        flat = torch.nn.utils.parameters_to_vector(parameters).detach()
+        torch.nn.utils.vector_to_parameters(flat, parameters)
+        with torch.no_grad():
+            for layer in module.modules():
+                if isinstance(layer, elastic.ElasticLayer):
+                    layer._arguments()
+        _double_in_place(module)
+
+
 def _step(module: nn.Module) -> None:
     if list(module.parameters()):
         optimiser = torch.optim.SGD(module.parameters(), lr=0.5)
@@ -228,6 +241,7 @@ def _step(module: nn.Module) -> None:
         _replace_parameters,
         _through_data_between_modes,
         _cast_back_and_forth,
+        _flatten,
         _step,
     ],
 )
