@@ -16,10 +16,10 @@ __all__ = ["front_table", "sorted_members"]
 
 
 def sorted_members(record: RunRecord) -> list[Member]:
-    """Returns the members in the order of the last objective's final value, cheapest first."""
+    """Returns the members by the final value of the second objective, which usually is the cost; cheapest first."""
     if not record.axes:
         return record.members
-    key = record.axes[-1].name
+    key = record.axes[min(1, len(record.axes) - 1)].name
 
     def rank(member: Member) -> tuple[bool, float]:
         value = member.value(key)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["PlainProgress", "show_progress"]
 
 QUIET_SECONDS: Final = 10.0
+FEWEST_STEPS: Final = 3
+"""Estimates start after so many steps: candidates come in groups, so the first says little about the pace."""
 
 
 @contextmanager

@@ -159,7 +159,7 @@
       select.addEventListener("change", drawFront);
     };
     const single = objectives.length < 2;
-    fill(byId("axis-x"), single ? TRIAL : objectives.length - 1);
+    fill(byId("axis-x"), single ? TRIAL : 1);
     fill(byId("axis-y"), 0);
     for (const box of ["log-x", "log-y"]) byId(box).addEventListener("change", drawFront);
     if (data.trials.ids.length > MANY && !webgl) byId("front-note").hidden = false;
