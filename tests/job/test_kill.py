@@ -26,8 +26,8 @@ KILLS_IN_SEARCH = 6
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    log = (folder / "output.log").open("ab")
-    return subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=log, stderr=log)
+    with (folder / "output.log").open("ab") as log:
+        return subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
