@@ -118,6 +118,7 @@ def test_evil_ids_and_objectives_cannot_leave_the_data(make_run: MakeRun) -> Non
     page = Page(write_report(folder))
     assert len(page.scripts) == 3
     assert page.data()["front"][0]["id"] == EVIL
+    assert "<" not in page.scripts[0]
 
 
 @pytest.mark.parametrize(
