@@ -75,9 +75,13 @@ def front_section(record: RunRecord) -> str:
     """Controls and place of the front chart, and of the path chart for more than two objectives."""
     if not len(record.trials) and not record.members:
         return section("front", "Front", '<p class="soft">No architecture has been measured yet.</p>')
-    state = "" if record.members else '<p class="soft">The search has not ended; this is the front so far.</p>'
-    body = f"""{state}<p class="hint">Each point is one architecture; lower is better on every objective. Click a model of the
-front to see its architecture.</p>
+    if record.members:
+        state = "Click a model of the front to see its architecture."
+    elif record.summary:
+        state = "The front is empty: no architecture met every constraint; shown is what the search saw."
+    else:
+        state = "The search has not ended; this is the front so far."
+    body = f"""<p class="hint">Each point is one architecture; lower is better on every objective. {state}</p>
 <div class="controls">
 <label>across <select id="axis-x"></select></label><label>up <select id="axis-y"></select></label>
 <label><input type="checkbox" id="log-x"> log across</label><label><input type="checkbox" id="log-y"> log up</label>
