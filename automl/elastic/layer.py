@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from operator import attrgetter, is_
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -23,6 +24,9 @@ __all__ = ["ElasticLayer"]
 S = TypeVar("S")
 A = TypeVar("A")
 
+_address = Tensor.data_ptr
+_version = attrgetter("_version")
+
 
 class _Kept(NamedTuple):
     """What the last forward pass worked out; replaced as a whole, so that threads never see a mixture."""
@@ -30,8 +34,9 @@ class _Kept(NamedTuple):
     positions: list[int]
     selection: Any
     arguments: Any = None
-    sources: tuple[tuple[Tensor | None, int, int | None], ...] | None = None
-    """All parameters and buffers, with address, and with version where an argument is a copy instead of a view."""
+    sources: list[Tensor] | None = None  # all parameters and buffers
+    addresses: list[int] | None = None
+    versions: list[int] | None = None  # only where an argument is a copy; views follow their source by themselves
     alive: tuple[Tensor, ...] = ()  # keeps the addresses from being used again
 
 
@@ -41,7 +46,7 @@ class _Memory:
     __slots__ = ("dimensions", "kept")
 
     def __init__(self) -> None:
-        self.dimensions: tuple[Dimension, ...] | None = None
+        self.dimensions: tuple[Dimension, ...] = ()
         self.kept: _Kept | None = None
 
     def __deepcopy__(self, memo: object) -> _Memory:
@@ -95,52 +100,50 @@ class ElasticLayer(nn.Module, ABC, Generic[S, A]):
             if kept.sources is not None:
                 self._memory.kept = _Kept(kept.positions, kept.selection)
             return self._cut(kept.selection)
-        tensors = (*self._parameters.values(), *self._buffers.values())
-        if kept.sources is not None and len(kept.sources) == len(tensors):
-            # One loop without calls: at batch 1 this check is the only cost beside the plain layer.
-            for tensor, (known, address, version) in zip(tensors, kept.sources, strict=True):
-                if tensor is not known:
-                    break
-                if tensor is not None and (
-                    tensor.data_ptr() != address or (version is not None and tensor._version != version)
-                ):
-                    break
-            else:
-                return kept.arguments  # type: ignore[no-any-return]
+        tensors = [*self._parameters.values(), *self._buffers.values()]
+        # Loops in C: at batch 1 this check is all that a layer costs beside the plain one.
+        if (
+            kept.sources is not None
+            and len(kept.sources) == len(tensors)
+            and all(map(is_, tensors, kept.sources))
+            and list(map(_address, kept.sources)) == kept.addresses
+            and (kept.versions is None or list(map(_version, kept.sources)) == kept.versions)
+        ):
+            return kept.arguments  # type: ignore[no-any-return]
         arguments = self._compact(self._cut(kept.selection))
-        self._keep(kept, arguments, tensors)
-        return arguments
-
-    def _keep(self, kept: _Kept, arguments: A, tensors: tuple[Tensor | None, ...]) -> None:
-        present = [t for t in tensors if t is not None]
         # Fake tensors and other subclasses have no address, inference tensors no version, and a parametrised weight is no
         # parameter of this module: such slices are not kept.
-        if self._modules or not all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in present):
-            return
+        plain = all(type(t) in (Tensor, nn.Parameter) and not t.is_inference() for t in tensors if t is not None)
+        if plain and not self._modules:
+            self._keep(kept, arguments, [t for t in tensors if t is not None])
+        return arguments
+
+    def _keep(self, kept: _Kept, arguments: A, sources: list[Tensor]) -> None:
         values = arguments if isinstance(arguments, tuple) else (arguments,)
-        memory = {t.untyped_storage().data_ptr() for t in present}
+        memory = {t.untyped_storage().data_ptr() for t in sources}
         copied = any(isinstance(v, Tensor) and v.untyped_storage().data_ptr() not in memory for v in values)
-        sources = tuple(
-            (None, 0, None) if t is None else (t, t.data_ptr(), t._version if copied else None) for t in tensors
-        )
         self._memory.kept = _Kept(
-            kept.positions, kept.selection, arguments, sources, tuple(t.detach() for t in present)
+            kept.positions,
+            kept.selection,
+            arguments,
+            sources,
+            [t.data_ptr() for t in sources],
+            [t._version for t in sources] if copied else None,
+            tuple(t.detach() for t in sources),
         )
 
     def _current(self) -> _Kept:
         memory = self._memory
-        dimensions = memory.dimensions
-        if dimensions is None:
-            public = [value for name, value in vars(self).items() if not name.startswith("_")]
-            dimensions = memory.dimensions = dimensions_of(public)
-        positions = [dimension.index for dimension in dimensions]
         kept = memory.kept
+        if kept is None:
+            memory.dimensions = dimensions_of([v for name, v in vars(self).items() if not name.startswith("_")])
+        positions = [dimension.index for dimension in memory.dimensions]
         if kept is None or kept.positions != positions:
             kept = memory.kept = _Kept(positions, self._select())
         return kept
 
     def _forget(self) -> None:
-        self._memory.dimensions = self._memory.kept = None
+        self._memory.kept = None
 
     def _device(self) -> torch.device | None:
         return next((t.device for t in self._parameters.values() if t is not None), None)
