@@ -209,10 +209,13 @@ def race(name: str, trials: int, seconds: float) -> list[dict[str, Any]]:
         for lane in running:
             lane.turn()
         running = [lane for lane in running if lane.count < lane.limit and lane.watch.processor < seconds]
-    rows = [row for lane in lanes for checkpoint in CHECKPOINTS if (row := lane.row(name, checkpoint))]
+    rows = []
     for lane in lanes:
+        checkpoints = set(CHECKPOINTS)
         if lane.count < lane.limit:
             print(f"{name}: {lane.name} used up its {seconds:g} s after {lane.count} of {lane.limit} candidates")
+            checkpoints.add(lane.count)
+        rows += [row for checkpoint in sorted(checkpoints) if (row := lane.row(name, checkpoint))]
     return rows
 
 
