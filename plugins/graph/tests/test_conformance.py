@@ -1,17 +1,12 @@
-"""The conformance kit over all components of this plugin."""
+"""What must hold for every component of this plugin, checked by the kit."""
 
 from __future__ import annotations
 
 import pytest
-from automl_graph import plugin
 
-from automl.host import Host
-from automl.testing import Check, checks_of
-
-HOST = Host.load(entry_points=False, plugins=[plugin])
-CHECKS = checks_of(plugin, HOST)
+from automl.testing import Check, plugin_checks
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=str)
+@pytest.mark.parametrize("check", plugin_checks("automl-graph"), ids=str)
 def test_conformance(check: Check) -> None:
     check()
