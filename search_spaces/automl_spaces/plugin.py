@@ -15,7 +15,9 @@ _HERE = Path(__file__).parent
 def automl_spaces() -> list[Space]:
     """Spaces that any installed family with a fitting block takes part in."""
     return [
-        Space(name="image/hybrid", summary="Every installed image block in every slot", path=_HERE / "image/hybrid.yaml"),
+        Space(
+            name="image/hybrid", summary="Every installed image block in every slot", path=_HERE / "image/hybrid.yaml"
+        ),
         Space(name="image/mobile", summary="MobileNetV3-like, 45 dimensions", path=_HERE / "image/mobile.yaml"),
         Space(name="image/tiny", summary="Small grey images on two cores, in minutes", path=_HERE / "image/tiny.yaml"),
     ]
