@@ -186,7 +186,7 @@ def in_turns(
 ) -> list[list[float]]:
     """Times functions in turns; an exception of one of them ends the benchmark."""
     results = []
-    for samples in interleaved_times(functions, repeats=repeats, warmup=3, budget=seconds, clock=clock):
+    for samples in interleaved_times(functions, repeats=repeats, warmup=2, budget=seconds, clock=clock):
         if isinstance(samples, Exception):
             raise samples
         results.append(samples)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from automl_vision import plugin
 
-from automl.host import Host
-from automl.testing import Check, checks_of
-
-HOST = Host.load(entry_points=False, plugins=[plugin])
-CHECKS = checks_of(plugin, HOST)
+from automl.testing import Check, plugin_checks
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=str)
+@pytest.mark.parametrize("check", plugin_checks("automl-vision"), ids=str)
 def test_conformance(check: Check) -> None:
     check()

@@ -1,0 +1,245 @@
+"""Checks of a searcher: valid proposals, exact resume, determinism, and that it learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from automl.host import Host
+from automl.host import Searcher as SearcherRecord
+from automl.search import Measurement, Searcher, hypervolume
+from automl.space import Architecture, SearchSpace
+from automl.testing.check import Check, expect
+from automl.testing.documentation import check_examples
+from automl.testing.problems import REFERENCE, large_space, measure, small_space
+
+__all__ = ["searcher_checks"]
+
+Make: TypeAlias = Callable[..., Searcher]
+
+_SEEDS: Final = (1, 2, 3)
+_TRIALS: Final = 100
+_GROUP: Final = 5
+
+
+def searcher_checks(component: SearcherRecord, host: Host) -> list[Check]:
+    """Returns the checks of a searcher; it is built with its default options.
+
+    Args:
+        component: its record.
+        host: unused; searchers need no other component.
+    """
+    subject = f"searcher {component.name}"
+    checks: list[tuple[str, Callable[[Make], None]]] = [
+        ("asks-valid-new-architectures", _check_proposals),
+        ("exhausts-a-small-space", _check_exhaustion),
+        ("resumes-exactly", _check_resume),
+        ("same-seed-same-search", _check_seeds),
+        ("survives-failed-measurements", _check_failures),
+        ("never-asks-what-it-was-told", _check_strangers),
+        ("improves-on-random-with-two-objectives", _check_two_objectives),
+        ("improves-on-random-with-one-objective", _check_one_objective),
+        ("prefers-feasible-candidates", _check_constraints),
+    ]
+    return [
+        *(Check(subject, name, partial(_with_class, component, function)) for name, function in checks),
+        Check(subject, "same-seed-same-search-in-a-fresh-process", partial(_check_fresh_process, component)),
+        Check(subject, "examples-run", lambda: check_examples(component.load())),
+    ]
+
+
+def _with_class(component: SearcherRecord, function: Callable[[Make], None]) -> None:
+    function(component.load())
+
+
+def _check_proposals(make: Make) -> None:
+    for space in (small_space(), large_space()):
+        searcher = make(space, objectives=2, seed=5)
+        seen: set[Architecture] = set()
+        for n in (1, 4, 9, 2, 6):
+            asked = searcher.ask(n)
+            expect(1 <= len(asked) <= n, f"ask({n}) gives {len(asked)} architectures; expected 1 to {n}.")
+            _expect_valid_and_new(space, asked, seen)
+            seen |= set(asked)
+            searcher.tell(_measured(asked))
+
+
+def _check_exhaustion(make: Make) -> None:
+    space = small_space()
+    searcher = make(space, objectives=2, seed=6)
+    seen: set[Architecture] = set()
+    while asked := searcher.ask(_GROUP):
+        _expect_valid_and_new(space, asked, seen)
+        seen |= set(asked)
+        searcher.tell(_measured(asked))
+    expect(len(seen) == space.size(), f"ask gives up after {len(seen)} of {space.size()} architectures.")
+    expect(searcher.ask(1) == [], "an exhausted searcher must keep answering [].")
+
+
+def _check_resume(make: Make) -> None:
+    space = large_space()
+    for cut in (0, 3, 11):
+        first = make(space, objectives=2, seed=7)
+        history: list[Measurement] = []
+        for _ in range(cut):
+            _step(first, history)
+        outstanding = first.ask(3)
+        told = measure(outstanding[:1])
+        first.tell(told)
+        history += told
+        state = json.loads(json.dumps(first.state()))
+        second = make(space, objectives=2, seed=7)
+        second.restore(state, tuple(history))
+        where = f"after {len(history)} measurements"
+        expect(second.state() == first.state(), f"{where}: the restored state differs from the saved one.")
+        late = measure(outstanding[1:])
+        first.tell(late)
+        second.tell(late)
+        histories = [*history, *late], [*history, *late]
+        for step in range(6):
+            a, b = _step(first, histories[0]), _step(second, histories[1])
+            expect(a == b, f"{where}: a resumed search asks {b}, an unbroken one {a} (step {step}).")
+
+
+def _check_seeds(make: Make) -> None:
+    space = large_space()
+    runs = [[m.architecture for m in _search(make(space, objectives=2, seed=seed), 60)] for seed in (8, 8, 9)]
+    expect(runs[0] == runs[1], "two searchers with the same seed ask differently.")
+    expect(runs[0] != runs[2], "searchers with different seeds ask the same.")
+
+
+def _check_fresh_process(component: SearcherRecord) -> None:
+    expected = _ids(component.load())
+    script = (
+        "import importlib, json, sys; from automl.testing.searcher_checks import _ids; "
+        f"make = getattr(importlib.import_module({component.target.split(':')[0]!r}), {component.target.split(':')[1]!r}); "
+        "print('ids=' + json.dumps(_ids(make))); sys.exit('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    expect(done.returncode == 0, f"a fresh process fails or imports torch: {done.stdout}{done.stderr}")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("ids="))
+    expect(json.loads(line[4:]) == expected, "another process, with another hash seed, asks differently.")
+
+
+def _ids(make: Make) -> list[str]:
+    return [m.architecture.id for m in _search(make(large_space(), objectives=2, seed=10), 60)]
+
+
+def _check_failures(make: Make) -> None:
+    space = large_space()
+    searcher = make(space, objectives=2, seed=11)
+    seen: set[Architecture] = set()
+    for number in range(14):
+        asked = searcher.ask(_GROUP)
+        expect(bool(asked), f"the search ends after {len(seen)} measurements, many of them failures.")
+        _expect_valid_and_new(space, asked, seen)
+        seen |= set(asked)
+        results = measure(asked)
+        for position in range(len(results)):
+            if number < 3 or position % 2:
+                results[position] = Measurement(architecture=asked[position], values=None, failure="out of memory")
+        searcher.tell(results)
+
+
+def _check_strangers(make: Make) -> None:
+    space = small_space()
+    known = list(space.enumerate())[::2]
+    searcher = make(space, objectives=2, seed=12)
+    first = searcher.ask(2)
+    searcher.tell(_measured([a for a in known if a not in first]))
+    searcher.tell(_measured(first))
+    seen = {*known, *first}
+    while asked := searcher.ask(_GROUP):
+        _expect_valid_and_new(space, asked, seen)
+        seen |= set(asked)
+        searcher.tell(_measured(asked))
+    expect(len(seen) == space.size(), f"ask gives up after {len(seen)} of {space.size()} architectures.")
+
+
+def _check_two_objectives(make: Make) -> None:
+    def quality(history: Sequence[Measurement]) -> float:
+        return hypervolume([m.values for m in history if m.values is not None], REFERENCE)
+
+    _expect_better_than_random(make, 2, quality, "hypervolume")
+
+
+def _check_one_objective(make: Make) -> None:
+    def quality(history: Sequence[Measurement]) -> float:
+        return -min(m.values[0] for m in history if m.values is not None)
+
+    _expect_better_than_random(make, 1, quality, "negative error")
+
+
+def _expect_better_than_random(
+    make: Make, objectives: int, quality: Callable[[Sequence[Measurement]], float], what: str
+) -> None:
+    space = large_space()
+    found = [quality(_search(make(space, objectives=objectives, seed=s), _TRIALS, objectives)) for s in _SEEDS]
+    random = [quality(measure(_distinct_samples(space, _TRIALS, s), objectives=objectives)) for s in range(20, 32)]
+    message = f"{what} {np.mean(found):.4f} after {_TRIALS} trials, random search {np.mean(random):.4f}."
+    expect(bool(np.mean(found) > np.mean(random)), message)
+
+
+def _check_constraints(make: Make) -> None:
+    space = large_space()
+    rates = []
+    for seed in _SEEDS:
+        history = _search(make(space, objectives=1, seed=seed), _TRIALS, 1, constrained=True)
+        rates.append(np.mean([m.feasible for m in history[_TRIALS // 2 :]]))
+    base = np.mean([m.feasible for m in measure(_distinct_samples(space, 2000, 40), constrained=True)])
+    message = f"{np.mean(rates):.0%} of the later candidates are feasible, of random ones {base:.0%}."
+    expect(bool(np.mean(rates) > base), message)
+
+
+def _search(searcher: Searcher, trials: int, objectives: int = 2, *, constrained: bool = False) -> list[Measurement]:
+    history: list[Measurement] = []
+    while len(history) < trials:
+        asked = searcher.ask(min(_GROUP, trials - len(history)))
+        expect(bool(asked), f"the search ends after {len(history)} measurements.")
+        results = measure(asked, objectives=objectives, constrained=constrained)
+        searcher.tell(results)
+        history += results
+    return history
+
+
+def _step(searcher: Searcher, history: list[Measurement]) -> list[Architecture]:
+    asked = searcher.ask(_GROUP)
+    results = measure(asked)
+    searcher.tell(results)
+    history += results
+    return asked
+
+
+def _distinct_samples(space: SearchSpace, n: int, seed: int) -> list[Architecture]:
+    rng = np.random.default_rng(seed)
+    found: dict[Architecture, None] = {}
+    while len(found) < n:
+        found[space.sample(rng)] = None
+    return list(found)
+
+
+def _measured(architectures: Sequence[Architecture]) -> list[Measurement]:
+    """Measurements in any space, where only the asking matters: two numbers that depend on all dimensions."""
+    values = [(sum(map(_number, a.values())), -max(map(_number, a.values()))) for a in architectures]
+    return [Measurement(architecture=a, values=v) for a, v in zip(architectures, values, strict=True)]
+
+
+def _number(value: Any) -> float:
+    return float(len(value)) if isinstance(value, str) else float(value)
+
+
+def _expect_valid_and_new(space: SearchSpace, asked: Sequence[Architecture], seen: set[Architecture]) -> None:
+    for architecture in asked:
+        expect(isinstance(architecture, Architecture), f"ask gives {architecture!r}, which is no Architecture.")
+        expect(space.canonical(architecture) == architecture, f"{architecture} is not canonical.")
+        expect(space.allows(architecture), f"{architecture} is forbidden.")
+        expect(architecture not in seen, f"{architecture} was asked or told before.")
+    expect(len(set(asked)) == len(asked), "one answer repeats an architecture.")
