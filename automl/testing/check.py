@@ -14,7 +14,7 @@ class Check:
 
     Attributes:
         subject: kind and name of the component, such as ``"family vision.mbconv"``.
-        name: the property, as a short sentence in kebab case.
+        name: the property, as a short sentence.
         run: raises ``AssertionError`` where the property does not hold.
         exempt: reason why it need not hold; calling the check then skips the test.
     """
@@ -40,7 +40,7 @@ class Check:
             raise AssertionError(f"{self}: {error}") from error
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.name}".replace(" ", "-")
+        return f"{self.subject}: {self.name}"
 
 
 def expect(condition: bool, message: str) -> None:

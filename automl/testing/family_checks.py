@@ -35,21 +35,21 @@ def family_checks(family: Family, host: Host) -> list[Check]:
         host: where its signal kinds are looked up.
     """
     subject = f"family {family.name}"
-    checks: list[tuple[str, Callable[[Family, Host], None]]] = [
-        ("takes-widths-and-keyword-options-with-defaults", _check_signature),
-        ("is-documented-by-examples-that-run", _check_documentation),
-        ("extraction-equals-activation-in-every-choice", _check_extraction),
-        ("extraction-equals-activation-in-single-precision", _check_single_precision),
-        ("extracted-model-is-plain-and-independent", _check_plain),
-        ("another-subnetwork-leaves-no-trace", _check_no_trace),
-        ("exported-program-equals-the-subnetwork", _check_export),
-        ("gradient-reaches-all-active-weights-and-no-other", _check_gradient),
-        ("keeps-the-contract-of-its-signals", _check_signal),
-        ("is-deterministic", _check_determinism),
-        ("takes-one-sample-and-none", _check_small_batches),
-        ("repr-names-the-block", _check_repr),
-    ]
-    return [Check(subject, name, partial(function, family, host)) for name, function in checks]
+    checks: dict[str, Callable[[Family, Host], None]] = {
+        "takes widths, and keyword options with defaults": _check_signature,
+        "examples run": _check_documentation,
+        "extraction equals activation for every choice": _check_extraction,
+        "extraction equals activation in single precision": _check_single_precision,
+        "the extracted model is plain and independent": _check_plain,
+        "another subnetwork leaves no trace": _check_no_trace,
+        "the exported program equals the subnetwork": _check_export,
+        "gradient reaches all active weights and no other": _check_gradient,
+        "keeps the contract of its signals": _check_signal,
+        "is deterministic": _check_determinism,
+        "takes one sample and none": _check_small_batches,
+        "repr names the block": _check_repr,
+    }
+    return [Check(subject, name, partial(function, family, host)) for name, function in checks.items()]
 
 
 def _check_signature(family: Family, host: Host) -> None:

@@ -11,11 +11,11 @@ from automl.space import Architecture, Categorical, Dimension, Ordinal, SearchSp
 
 __all__ = ["REFERENCE", "cost_excess", "error_and_cost", "large_space", "measure", "small_space"]
 
-REFERENCE: Final = (1.0, 8.0)
+REFERENCE: Final = (10.0, 13.0)
 """Reference point of the hypervolume for ``error_and_cost``: no value of either objective is above it."""
-_DEPTH: Final = 4
-_GAIN: Final = {"conv": (0.9, 1.2, 0.5, 0.3), "pool": (0.2, 0.1, 0.3, 0.2), "attention": (0.2, 0.6, 1.3, 1.5)}
-_COST: Final = {"conv": 1.0, "pool": 0.2, "attention": 1.6}
+_LAYERS: Final = 6
+_COST: Final = {"conv": 1.0, "pool": 0.3, "attention": 1.5}
+_BOUND: Final = 0.9
 
 
 def small_space() -> SearchSpace:
@@ -35,16 +35,17 @@ def small_space() -> SearchSpace:
 
 
 def large_space() -> SearchSpace:
-    """Returns the space of ``error_and_cost``: up to four layers, each with its own operation; 168,420 architectures."""
-    dimensions: dict[str, Dimension] = {"depth": Ordinal(*range(1, _DEPTH + 1))}
+    """Returns the space of ``error_and_cost``: three to six layers of own kinds; 19 dimensions, 67,368,000 architectures."""
+    dimensions: dict[str, Dimension] = {"depth": Ordinal(*range(_LAYERS // 2, _LAYERS + 1))}
     conditions: dict[str, dict[str, list[int] | list[str]]] = {}
-    for layer in range(1, _DEPTH + 1):
-        present: dict[str, list[int] | list[str]] = {"depth": list(range(layer, _DEPTH + 1))}
-        dimensions[f"layer{layer}.op"] = Categorical(*_GAIN)
+    for layer in range(1, _LAYERS + 1):
+        dimensions[f"layer{layer}.op"] = Categorical(*_COST)
         dimensions[f"layer{layer}.width"] = Ordinal(8, 16, 32, 64)
         dimensions[f"layer{layer}.kernel"] = Ordinal(3, 5, 7)
-        if layer > 1:
-            conditions[f"layer{layer}.op"] = conditions[f"layer{layer}.width"] = present
+        if layer > _LAYERS // 2:
+            deep_enough = list(range(layer, _LAYERS + 1))
+            conditions[f"layer{layer}.op"] = {"depth": deep_enough}
+            conditions[f"layer{layer}.width"] = {"depth": deep_enough}
         conditions[f"layer{layer}.kernel"] = {f"layer{layer}.op": ["conv"]}
     return SearchSpace.build(dimensions, conditions=conditions)
 
@@ -59,14 +60,16 @@ def error_and_cost(architecture: Architecture) -> tuple[float, float]:
         operation = str(architecture[f"layer{layer}.op"])
         width = float(architecture[f"layer{layer}.width"])
         kernel = float(architecture.get(f"layer{layer}.kernel", 5))
-        gain += _GAIN[operation][layer - 1] * math.log2(width) / 6 * (1.1 if kernel == 5 else 1.0)
-        cost += _COST[operation] * width / 64 * (kernel / 5) ** 1.5
-    return 1 / (1 + gain), cost
+        late = (layer - 1) / (_LAYERS - 1)
+        fit = {"conv": 1 - late, "pool": 0.1, "attention": late}[operation]
+        gain += fit * math.log2(width) / 6 * (1.2 if kernel == 5 else 1.0)
+        cost += _COST[operation] * width / 64 * kernel / 5
+    return 10 / (1 + gain), cost
 
 
-def cost_excess(architecture: Architecture, bound: float = 0.4) -> float:
-    """Returns by how much the cost exceeds ``bound``: 0 where the constraint holds."""
-    return max(0.0, error_and_cost(architecture)[1] - bound)
+def cost_excess(architecture: Architecture) -> float:
+    """Returns by how much the cost exceeds 0.9, which 15 % of random architectures stay below."""
+    return max(0.0, error_and_cost(architecture)[1] - _BOUND)
 
 
 def measure(
@@ -77,7 +80,7 @@ def measure(
     Args:
         architectures: what to measure.
         objectives: 1 for the error alone, 2 for error and cost.
-        constrained: add the violation of ``cost <= 0.4``.
+        constrained: add the violation of ``cost <= 0.9``.
     """
     return [
         Measurement(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ DEBUG = "--debug"
 
 def main() -> None:
     """Runs the command with the arguments of the process, and ends the process."""
+    # Threads of OpenMP that wait actively keep the cores from those that work, many times slower where cores are few or
+    # shared. Only before torch is imported does this have an effect; a setting of the user's stays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
 
 
