@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Random(Searcher):
         >>> len(searcher.ask(5)), searcher.ask(1)
         (3, [])
     """
+
+    learns: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, *, objectives: int, seed: int) -> None:
         self._space: Final = space

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.search.measurement import Measurement
 from automl.space import Architecture
@@ -29,7 +29,12 @@ class Searcher(ABC):
 
     Two searchers with equal arguments that hear equal calls answer equally, in every process: all randomness comes from
     generators seeded by ``seed``; nothing depends on time, object identity or the order of a set.
+
+    Attributes:
+        learns: proposals follow the measurements; false for yardsticks such as random search.
     """
+
+    learns: ClassVar[bool] = True
 
     @abstractmethod
     def ask(self, n: int) -> list[Architecture]:

@@ -17,7 +17,7 @@ def test_a_failing_check_names_component_and_property() -> None:
     def run() -> None:
         raise AssertionError("the reason")
 
-    with pytest.raises(AssertionError, match=r"family-my\.block:-the-property: the reason"):
+    with pytest.raises(AssertionError, match=r"family.my\.block:.the-property: the reason"):
         Check(subject="family my.block", name="the-property", run=run)()
 
 
