@@ -160,10 +160,10 @@ class Report:
     def add(self, what: str, samples: list[float], unit: str, budget: float | None = None, **setting: Any) -> None:
         median, low, high, _ = median_interval(samples)
         row = {"what": what, **setting, "unit": unit, "median": median, "low": low, "high": high, "budget": budget}
-        if budget is not None:
-            row["met"] = median <= budget
+        if budget is not None:  # undecided: the interval holds the budget
+            row["verdict"] = "met" if high <= budget else "NOT MET" if low > budget else "undecided"
         self.rows.append({**row, "samples": samples})
-        verdict = "" if budget is None else f"  budget ≤ {budget:g}  {'met' if row['met'] else 'NOT MET'}"
+        verdict = "" if budget is None else f"  budget ≤ {budget:g}  {row['verdict']}"
         words = " ".join(f"{key}={value}" for key, value in setting.items())
         print(f"{what:46s} {words:44s} {median:9.3f} {unit:3s} [{low:.3f}, {high:.3f}]{verdict}", flush=True)
 

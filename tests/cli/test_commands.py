@@ -81,7 +81,7 @@ def test_space_shows_dimensions_exact_size_and_diagram(automl: Automl) -> None:
     assert "└── stage2" in text
     for name in as_json["skeleton"]["slots"]:
         assert name in text
-    assert "stage1.depth is 2, 3" in text
+    assert "stage2.depth is 2, 3" in text
 
 
 def test_check_accepts_what_search_would_accept(automl: Automl, tmp_path: Path) -> None:
