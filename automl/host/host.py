@@ -146,6 +146,7 @@ class Host:
     def _load_entry_point(self, entry_point: importlib.metadata.EntryPoint) -> None:
         record = PluginRecord(
             name=entry_point.name,
+            module=entry_point.module,
             distribution=_distribution(entry_point),
             version=entry_point.dist.version if entry_point.dist else "",
         )

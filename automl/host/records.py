@@ -19,6 +19,7 @@ class PluginRecord:
 
     Attributes:
         name: name of its entry point.
+        module: module that the entry point names; empty for a plugin given as an object.
         distribution: name of the installed distribution, as pip knows it; empty for a plugin given as an object.
         version: version of the distribution; empty if unknown.
         status: whether its components can be used.
@@ -29,6 +30,7 @@ class PluginRecord:
     """
 
     name: str
+    module: str = ""
     distribution: str = ""
     version: str = ""
     status: Status = "ok"

@@ -16,6 +16,7 @@ from automl.elastic import specialise
 from automl.host import Family, Host
 from automl.space import Architecture, dimensions_of
 from automl.supernet import Supernet
+from automl.testing.active_weights import active_weights
 from automl.testing.block_network import BlockNetwork, Setting, covering_architectures, settings_of
 from automl.testing.check import Check, expect
 from automl.testing.documentation import check_examples
@@ -170,7 +171,7 @@ def _check_gradient(family: Family, host: Host) -> None:
     for setting, supernet, network in _supernets(family, host):
         for architecture in covering_architectures(supernet.space, seed=11)[:6]:
             where = f"{setting}, {architecture}"
-            active = _active_entries(supernet, architecture)
+            active = active_weights(supernet, architecture)
             network.zero_grad(set_to_none=True)
             supernet.activate(architecture)
             output = network(*network.inputs(4, seed=12))
@@ -185,29 +186,6 @@ def _check_gradient(family: Family, host: Host) -> None:
                 expect(not gradient[~inside].any(), f"{where}: weights of {name} outside the subnetwork get gradient.")
                 reached = bool(gradient[inside].any()) or not inside.any()
                 expect(reached, f"{where}: no gradient reaches {name}, which is part of the subnetwork.")
-
-
-def _active_entries(supernet: Supernet, architecture: Architecture) -> dict[str, Tensor] | None:
-    """Marks the weights that a subnetwork holds, or None where extraction computes new weights from old ones.
-
-    Every weight becomes its own number; those that turn up in the extracted model are the active ones.
-    """
-    network = supernet.network
-    before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    numbers: dict[str, Tensor] = {}
-    start = 1
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            numbers[name] = torch.arange(start, start + parameter.numel(), dtype=torch.float64).view(parameter.shape)
-            start += parameter.numel()
-            parameter.copy_(numbers[name])
-        kept = [p.detach().flatten() for p in supernet.extract(architecture).parameters()]
-        for name, parameter in network.named_parameters():
-            parameter.copy_(before[name])
-    found = torch.cat([torch.zeros(0, dtype=torch.float64), *kept])
-    if not torch.isin(found, torch.arange(1, start, dtype=torch.float64)).all():
-        return None
-    return {name: torch.isin(number, found) for name, number in numbers.items()}
 
 
 def _check_signal(family: Family, host: Host) -> None:
