@@ -104,7 +104,7 @@ def export_model(
             manifest["files"] = _keep_other_formats(folder, partial, manifest, exporters)
             for exporter in exporters:
                 path = partial / f"{name}{exporter.suffix}"
-                entries = _write(exporter, plain, trace, path, texts)
+                entries = _write(exporter, copy.deepcopy(plain), trace, path, texts)  # compared with `plain` below
                 error = verify_file(exporter, path, plain, cases, partial)
                 manifest["files"][exporter.name] = _file_entry(exporter, path, plain, entries, error)
                 manifest["versions"] |= versions(*exporter.distributions)
