@@ -32,6 +32,7 @@ def exporter_checks(component: ExporterRecord, host: Host) -> list[Check]:
         Check(subject, "agrees with its record", partial(_check_record, component)),
         Check(subject, "files reproduce the network in a fresh process", partial(_check_export, component, host)),
         Check(subject, "the file of another network is refused", partial(_check_wrong_file, component)),
+        Check(subject, "leaves the network as it was", partial(_check_no_trace, component)),
     ]
 
 
@@ -48,21 +49,22 @@ def _check_record(component: ExporterRecord) -> None:
 
 def _check_export(component: ExporterRecord, host: Host) -> None:
     candidate = toy_candidates()[1]
-    before = {n: t.clone() for n, t in candidate.model.state_dict().items()}
     with tempfile.TemporaryDirectory() as folder:
-        result = export_model(
-            candidate.model,
-            candidate.task,
-            candidate.architecture,
-            Path(folder) / "export",
-            [component.name],
-            metadata={},
-            host=host,
-        )
+        try:
+            result = export_model(
+                candidate.model,
+                candidate.task,
+                candidate.architecture,
+                Path(folder) / "export",
+                [component.name],
+                metadata={},
+                host=host,
+            )
+        except ExportError as error:
+            raise AssertionError(str(error)) from error
         path = result.paths[component.name]
         expect(path.suffix == component.suffix, f"the file is called {path.name}, expected '*{component.suffix}'.")
         expect(path.stat().st_size > 0, f"{path.name} is empty.")
-    expect_unchanged(candidate.model, before)
 
 
 def _check_wrong_file(component: ExporterRecord) -> None:
@@ -77,3 +79,12 @@ def _check_wrong_file(component: ExporterRecord) -> None:
         except ExportError:
             return
     raise AssertionError("a file with the weights of another network passes as this network's.")
+
+
+def _check_no_trace(component: ExporterRecord) -> None:
+    candidate = toy_candidates()[0]
+    before = {name: tensor.clone() for name, tensor in candidate.model.state_dict().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{component.suffix}"
+        component.load()().write(candidate.model, candidate.trace(), path, metadata={})
+    expect_unchanged(candidate.model, before)
