@@ -22,10 +22,10 @@ from automl.host import (
     Task,
 )
 from automl.testing.check import Check
+from automl.testing.entry_checks import entry_checks
 from automl.testing.exporter_checks import exporter_checks
 from automl.testing.family_checks import family_checks
 from automl.testing.objective_checks import objective_checks
-from automl.testing.plugin_checks import entry_checks
 from automl.testing.runtime_checks import runtime_checks
 from automl.testing.searcher_checks import searcher_checks
 from automl.testing.signal_checks import signal_checks
