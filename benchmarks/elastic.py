@@ -337,7 +337,7 @@ def main() -> None:
             "dtype": "float32",
             "runtime": "eager, gradients off",
             "parameters": sum(p.numel() for p in supernet.parameters()),
-            "options": {k: str(v) for k, v in vars(options).items()},
+            "options": {k: str(v) for k, v in vars(options).items() if k != "output"},
         }
     )
     print(json.dumps(report.context), flush=True)
