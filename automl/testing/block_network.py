@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,10 @@ class BlockNetwork(nn.Module):
 
 
 def settings_of(family: Family) -> list[Setting]:
-    """Returns small slots of unequal widths that a block must fit; those with a stride where it declares one."""
+    """Returns small slots of unequal widths that a block must fit; those with a stride where it declares one.
+
+    The last one is drawn at random, with the name of the family as the seed.
+    """
     takes_stride = "stride" in inspect.signature(family.load()).parameters
     stride = 1 if takes_stride else None
     if family.produces == "logits":
@@ -103,11 +107,14 @@ def settings_of(family: Family) -> list[Setting]:
         Setting("shared width 6 or 9", (6, 9), None, stride),
         Setting("4 or 7 to 5 or 8 or 10", (4, 7), (5, 8, 10), stride),
         Setting("5 to 7", (5,), (7,), stride),
+        Setting("1 or 3 to 2", (1, 3), (2,), stride),
     ]
     if takes_stride:
         settings.append(Setting("6 or 9 to 4 or 8, stride 2", (6, 9), (4, 8), 2))
         settings.append(Setting("shared width 8, stride 2", (8,), None, 2))
-    return settings
+    rng = np.random.default_rng(zlib.crc32(family.name.encode()))
+    inp, out = (tuple(sorted(rng.choice(np.arange(1, 13), size=3, replace=False).tolist())) for _ in range(2))
+    return [*settings, Setting(f"{inp} to {out}", inp, out, stride)]
 
 
 def covering_architectures(space: SearchSpace, seed: int) -> list[Architecture]:
