@@ -19,11 +19,11 @@ SAMPLER_OPTIONS: dict[str, dict[str, Any]] = {
     "TPESampler": {"n_startup_trials": 6},
     "NSGAIISampler": {"population_size": 5},
     "NSGAIIISampler": {"population_size": 5},
-    "PartialFixedSampler": {"fixed_params": {"depth": 2}, "base_sampler": "NSGAIISampler", "population_size": 5},
+    "PartialFixedSampler": {"fixed_params": {"depth": 3}, "base_sampler": "NSGAIISampler", "population_size": 5},
     "GridSampler": {
-        "search_space": {"depth": [2], "layer1.width": [8, 64], "layer1.kernel": [3], "layer2.kernel": [5, 7]}
-        | {f"layer{i}.op": ["attention"] for i in (3, 4)}
-        | {f"layer{i}.{part}": [value] for i in (3, 4) for part, value in (("width", 16), ("kernel", 5))}
+        "search_space": {"depth": [3], "layer1.width": [8, 64], "layer1.kernel": [3], "layer2.kernel": [5, 7]}
+        | {f"layer{i}.op": ["attention"] for i in (3, 4, 5, 6)}
+        | {f"layer{i}.{part}": [value] for i in (3, 4, 5, 6) for part, value in (("width", 16), ("kernel", 5))}
     },
 }
 

@@ -176,13 +176,13 @@ def test_each_member_of_a_group_that_failed_as_a_whole_answers_for_itself(space:
 
     def evaluate(architectures: Sequence[Architecture]) -> list[Outcome]:
         calls.append(len(architectures))
-        if any(a["depth"] == 2 for a in architectures):
+        if any(a["depth"] == 3 for a in architectures):
             raise MemoryError("too deep")
         return [Outcome(values=[1.0]) for _ in architectures]
 
     with Ledger(tmp_path / "ledger.log", space=space, objectives=["error"]) as ledger:
         history = run_search(space, Random(space, objectives=1, seed=8), evaluate, ledger, trials=24, group_size=6)
-    assert [m.values is None for m in history] == [m.architecture["depth"] == 2 for m in history]
+    assert [m.values is None for m in history] == [m.architecture["depth"] == 3 for m in history]
     assert {1, 6} <= set(calls)
 
 

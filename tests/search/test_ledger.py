@@ -191,7 +191,7 @@ def _scramble_middle(lines: list[bytes]) -> None:
 
 def _swap_a_value(lines: list[bytes]) -> None:
     record = json.loads(lines[5])
-    record["params"]["depth"] = 5 - record["params"]["depth"]
+    record["params"]["depth"] = 9 - record["params"]["depth"]
     lines[5] = json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 

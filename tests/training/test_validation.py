@@ -63,7 +63,9 @@ def test_warns_when_the_largest_is_clearly_worse_than_a_random_one(new_supernet,
     assert AnchorValidation(supernet, task, config, seed=1).measure()[1] == []
     last = [module for module in supernet.modules() if isinstance(module, nn.Module) and hasattr(module, "weight")][-1]
     with torch.no_grad():
-        last.weight[:, 4:] = 50 * torch.randn(last.weight[:, 4:].shape)  # units that only wide subnetworks have
+        last.weight[:, 4:] = 50 * torch.randn(
+            last.weight[:, 4:].shape, generator=torch.Generator().manual_seed(0)
+        )  # units that only wide subnetworks have
     (warning,) = AnchorValidation(supernet, task, config, seed=1).measure()[1]
     assert warning.startswith("the largest subnetwork has a validation error of ")
     assert "a random one has" in warning
