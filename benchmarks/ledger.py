@@ -181,7 +181,7 @@ def main() -> None:
     context: dict[str, Any] = {
         "cpu": cpu_name(),
         "versions": versions("numpy", "optuna", "sqlalchemy"),
-        "options": {name: str(value) for name, value in vars(options).items()},
+        "options": {name: str(value) for name, value in vars(options).items() if name != "output"},
         "load": os.getloadavg(),
     }
     print(json.dumps(context), flush=True)

@@ -256,7 +256,7 @@ def main() -> None:
         "cpu": cpu_name(),
         "versions": versions("numpy", "optuna", "pymoo", "torch"),
         "threads": os.environ["OMP_NUM_THREADS"],
-        "options": {name: str(value) for name, value in vars(options).items()},
+        "options": {name: str(value) for name, value in vars(options).items() if name != "output"},
         "load": os.getloadavg(),
     }
     print(json.dumps(context), flush=True)
