@@ -13,14 +13,28 @@ from automl.search.ledger import Ledger
 from automl.search.measurement import Measurement, Outcome
 from automl.search.searcher import Searcher
 from automl.search.state_file import read_state, write_state
+from automl.search.stopping import Ending, StoppingRule, TimeBudget, TrialBudget
 from automl.space import Architecture, SearchSpace
 
-__all__ = ["Evaluate", "run_search"]
+__all__ = ["Evaluate", "History", "run_search"]
 
 Evaluate: TypeAlias = Callable[[Sequence[Architecture]], Iterable[Outcome]]
 """Measures architectures: one outcome for each, in order. A generator's outcomes are recorded one by one as they come."""
 
 _log: Final = logging.getLogger(__name__)
+
+
+class History(list[Measurement]):
+    """All measurements of a search in the order of the ledger, and why it ended.
+
+    Args:
+        measurements: the measurements.
+        ending: why no more follow.
+    """
+
+    def __init__(self, measurements: Iterable[Measurement], ending: Ending) -> None:
+        super().__init__(measurements)
+        self.ending: Final = ending
 
 
 def run_search(
@@ -31,13 +45,15 @@ def run_search(
     *,
     trials: int,
     group_size: int = 1,
+    initial: Sequence[Architecture] = (),
     state_file: Path | None = None,
     time_budget: float | None = None,
+    rules: Sequence[StoppingRule] = (),
     stop: Callable[[], bool] | None = None,
     progress: Callable[[Measurement], None] | None = None,
     failures_in_a_row: int = 50,
-) -> list[Measurement]:
-    """Searches until a budget is spent, the space is exhausted or ``stop`` says so; the same call again goes on.
+) -> History:
+    """Searches until a budget is spent, the space is exhausted or a rule says so; the same call again goes on.
 
     Every measurement is in the ledger before the searcher hears of it, and the searcher's state is saved after it has
     heard. On a restart the state is restored, and measurements that the ledger holds beyond it are used instead of
@@ -54,29 +70,34 @@ def run_search(
         ledger: where measurements are recorded; open for writing.
         trials: number of candidates in total, failed ones and those of earlier starts included.
         group_size: how many candidates are asked for and measured together.
+        initial: architectures that are measured before the searcher is asked for any, in this order, and told to it as
+            measurements that it did not ask for. They count as trials. Repetitions, those that the ledger holds already
+            and those that the space forbids are skipped. The same list must be given on a restart.
         state_file: where the searcher's state is saved.
         time_budget: seconds for evaluating in total, earlier starts included. The group in flight is finished.
+        rules: further reasons to end; new ones, which have heard nothing.
         stop: asked before every group whether to end now.
         progress: called after each new measurement is recorded; not for those of earlier starts.
         failures_in_a_row: number of consecutive failures after which the search gives up.
 
     Returns:
-        All measurements in the order of the ledger.
+        All measurements in the order of the ledger, with the reason why no more follow.
 
     Raises:
         ConfigError: a budget or size is out of its range.
+        SpaceError: an initial architecture is of another space.
         RunError: too many candidates failed in a row, or ledger or state file cannot be read or written.
     """
-    for name, value in (("trials", trials), ("group_size", group_size), ("failures_in_a_row", failures_in_a_row)):
+    for name, value in (("group_size", group_size), ("failures_in_a_row", failures_in_a_row)):
         if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1.")
-    if time_budget is not None and not time_budget > 0:
-        raise ConfigError(f"time_budget is {time_budget} s; it must be above 0.")
+    budget = TrialBudget(trials)
+    all_rules = [budget, *([] if time_budget is None else [TimeBudget(time_budget)]), *rules]
     if space.digest != ledger.space.digest:
         raise ConfigError("the ledger was opened for another search space than the one to search.")
-    return _Run(searcher, evaluate, ledger, state_file, progress, failures_in_a_row).until(
-        trials, group_size, time_budget, stop
-    )
+    first = list(dict.fromkeys(space.architecture(a) for a in initial if space.allows(a)))
+    run = _Run(searcher, evaluate, ledger, state_file, progress, all_rules, failures_in_a_row)
+    return run.until_it_ends(budget, first, group_size, stop)
 
 
 class _Run:
@@ -89,6 +110,7 @@ class _Run:
         ledger: Ledger,
         state_file: Path | None,
         progress: Callable[[Measurement], None] | None,
+        rules: Sequence[StoppingRule],
         failures_in_a_row: int,
     ) -> None:
         self._searcher: Final = searcher
@@ -96,27 +118,33 @@ class _Run:
         self._ledger: Final = ledger
         self._state_file: Final = state_file
         self._progress: Final = progress
+        self._rules: Final = rules
         self._patience: Final = failures_in_a_row
         recorded = ledger.read()
         told = self._restore(recorded)
-        self._measured: Final[list[Measurement]] = recorded[:told]
+        self._measured: Final[list[Measurement]] = []
         self._leftover: Final[list[Measurement]] = recorded[told:]
-        self._spent = sum(_seconds(measurement) for measurement in recorded)
         self._failures = 0
-        for measurement in self._measured:
-            self._count_failure(measurement)
+        self._take(recorded[:told])
 
-    def until(
-        self, trials: int, group_size: int, time_budget: float | None, stop: Callable[[], bool] | None
-    ) -> list[Measurement]:
-        while len(self._measured) + len(self._leftover) < trials:
-            if stop is not None and stop():
-                break
-            if time_budget is not None and self._spent >= time_budget:
-                break
-            asked = self._searcher.ask(min(group_size, trials - len(self._measured)))
+    def until_it_ends(
+        self,
+        budget: TrialBudget,
+        initial: Sequence[Architecture],
+        group_size: int,
+        stop: Callable[[], bool] | None,
+    ) -> History:
+        known = {measurement.architecture for measurement in self._measured}
+        queue = [architecture for architecture in initial if architecture not in known]
+        while True:
+            if (ending := self._ending(budget, stop)) is not None:
+                return History([*self._measured, *self._leftover], ending)
+            wanted = min(group_size, budget.left)
+            asked, queue = queue[:wanted], queue[wanted:]
+            asked = asked or self._searcher.ask(wanted)
             if not asked:
-                break
+                ending = Ending("exhausted", "the searcher has nothing left to propose: it has seen the whole space")
+                return History([*self._measured, *self._leftover], ending)
             results = self._reuse(asked)
             known = {result.architecture for result in results}
             for result in self._measure([a for a in asked if a not in known]):
@@ -124,12 +152,33 @@ class _Run:
                 if self._progress is not None:
                     self._progress(result)
             self._searcher.tell(results)
-            self._measured.extend(results)
+            reached = self._take(results)
+            queue = [architecture for architecture in queue if architecture not in known]
             self._save()
-            for result in results:
-                if self._count_failure(result) and not self._leftover:
-                    self._give_up(result)
-        return [*self._measured, *self._leftover]
+            if reached is not None and not self._leftover:
+                self._give_up(reached)
+
+    def _ending(self, budget: TrialBudget, stop: Callable[[], bool] | None) -> Ending | None:
+        if len(self._leftover) >= budget.left:  # enough was measured already, by whatever searcher
+            for measurement in self._leftover:
+                budget.hear(measurement)
+        for rule in self._rules:
+            if (ending := rule.ending()) is not None:
+                return ending
+        if stop is not None and stop():
+            return Ending("stopped", "it was stopped from outside")
+        return None
+
+    def _take(self, results: Sequence[Measurement]) -> Measurement | None:
+        """Counts measurements that the searcher has heard; returns one with which too many in a row have failed."""
+        reached = None
+        for result in results:
+            self._measured.append(result)
+            for rule in self._rules:
+                rule.hear(result)
+            if self._count_failure(result):
+                reached = reached or result
+        return reached
 
     def _restore(self, recorded: Sequence[Measurement]) -> int:
         """Restores the searcher; returns how many measurements it has heard."""
@@ -204,7 +253,6 @@ class _Run:
             yield self._record(architecture, outcome, share + time.monotonic() - start)
 
     def _record(self, architecture: Architecture, outcome: Outcome, seconds: float) -> Measurement:
-        self._spent += seconds
         return self._ledger.append(
             Measurement(
                 architecture=architecture,
@@ -230,16 +278,11 @@ class _Run:
     def _give_up(self, last: Measurement) -> None:
         lines = (last.failure or "").strip().splitlines() or ["no reason given"]
         raise RunError(
-            f"the last {self._patience} candidates failed, so the search stops. The last one (number {last.number}) failed "
-            f"with: {lines[-1]} Every failure is in the ledger with its traceback. When the cause is mended, the same "
-            "command goes on."
+            f"the last {self._patience} candidates failed, so the search stops (failures_in_a_row: {self._patience}). The "
+            f"last one (number {last.number}) failed with: {lines[-1]} Every failure is in the ledger with its traceback. "
+            "When the cause is mended, the same command goes on."
         )
 
 
 def _name(searcher: Searcher) -> str:
     return type(searcher).__name__
-
-
-def _seconds(measurement: Measurement) -> float:
-    seconds = measurement.details.get("seconds", 0.0)
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
