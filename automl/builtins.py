@@ -70,9 +70,19 @@ def automl_searchers() -> list[Searcher]:
     """Search algorithms."""
     return [
         Searcher(
+            name="aging",
+            summary="Regularised evolution: the oldest dies, so lucky measurements are forgotten",
+            target="automl.search.aging:Aging",
+        ),
+        Searcher(
             name="evolution",
-            summary="NSGA-II on the tree of the space, feasible candidates first",
+            summary="NSGA-II, for many objectives NSGA-III, on the tree of the space",
             target="automl.search.evolution:Evolution",
+        ),
+        Searcher(
+            name="local",
+            summary="Local search from the front, one change at a time",
+            target="automl.search.local:Local",
         ),
         Searcher(
             name="optuna",

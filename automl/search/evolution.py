@@ -1,8 +1,7 @@
-"""Multi-objective evolution (NSGA-II) on the tree of a search space."""
+"""Multi-objective evolution (NSGA-II, NSGA-III) on the tree of a search space."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -10,16 +9,16 @@ import numpy as np
 
 from automl.errors import ConfigError
 from automl.search.measurement import Measurement
+from automl.search.pareto import FloatVector
+from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
 from automl.search.survival import survivors
-from automl.search.unseen import IndexMatrix, IndexRow, Unseen
+from automl.search.unseen import IndexMatrix, IndexRow
 from automl.search.variation import Variation
 from automl.space import Architecture, SearchSpace
 
 __all__ = ["Evolution"]
-
-_REPAIRS: Final = 8
 
 
 class _Member(NamedTuple):
@@ -29,18 +28,22 @@ class _Member(NamedTuple):
 
 
 class Evolution(Searcher):
-    """NSGA-II whose operators know conditions, canonical forms and duplicates; one objective works, too.
+    """NSGA-II or NSGA-III, whose operators know conditions, canonical forms and duplicates; one objective works, too.
 
     A generation is bred at once from the survivors of everything measured so far and queued; when the queue is empty, the
     next one is bred. Parents win binary tournaments; children are crossed, mutated, made canonical, and mutated again
     until they are allowed and unlike anything asked or told before, so that no evaluation is spent twice. Places that
     stay empty go to random architectures, and so the search goes on until the space is exhausted.
 
+    Up to three objectives the lonelier of equals survives (NSGA-II), with more the one that represents an emptier
+    direction of the front (NSGA-III). Feasible candidates come before infeasible ones, and these by their violations.
+
     Args:
         space: the search space.
         objectives: number of objectives, all minimised.
         seed: seed of all draws.
-        population: number of survivors, and size of the first generation: smallest, largest, and random ones.
+        population: number of survivors, and size of the first generation: what was told before the first ``ask``, then
+            smallest, largest, and random ones.
         offspring: size of every later generation. Small ones learn sooner from what was measured.
         crossover: share of children that have two parents.
         changes: dimensions that mutation changes on average in each child.
@@ -49,9 +52,11 @@ class Evolution(Searcher):
         ConfigError: an option is out of its range.
 
     Source:
-        Deb, Pratap, Agarwal, Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II". Deviations:
-        discrete operators on conditional dimensions (see ``Variation``), duplicates never enter a generation, generations
-        are smaller than the population, failed candidates never survive.
+        Deb, Pratap, Agarwal, Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II"; Deb, Jain
+        2014 and Jain, Deb 2014 (part II: constraints), "An evolutionary many-objective optimization algorithm using
+        reference-point-based nondominated sorting approach". Deviations: discrete operators on conditional dimensions
+        (see ``Variation``), duplicates never enter a generation, generations are smaller than the population, failed
+        candidates never survive; see ``automl.search.reference_points`` for those of NSGA-III.
 
     Example:
         >>> from automl.space import Ordinal
@@ -87,42 +92,32 @@ class Evolution(Searcher):
         self._crossover: Final = crossover
         self._changes: Final = changes
         self._variation: Final = Variation(space)
-        self._unseen: Final = Unseen(space)
+        self._pending: Final = Pending(space)
         self._rng = np.random.default_rng(seed)
-        self._queue: dict[Architecture, IndexRow] = {}
-        self._outstanding: dict[Architecture, IndexRow] = {}
         self._told = 0
         # By position in the history: survivors, and those told since they were selected.
         self._pool: dict[int, _Member] = {}
+        self._ideal: FloatVector = np.full(objectives, np.inf)
 
     def ask(self, n: int) -> list[Architecture]:
-        if not self._queue:
-            rows = self._breed()
-            self._unseen.add_rows(rows)
-            self._queue = self._named(rows)
-        asked = list(itertools.islice(self._queue, n))
-        for architecture in asked:
-            self._outstanding[architecture] = self._queue.pop(architecture)
-        return asked
+        if not self._pending.queued:
+            self._pending.put(self._breed())
+        return self._pending.take(n)
 
     def tell(self, results: Sequence[Measurement]) -> None:
         for result in results:
-            row = self._outstanding.pop(result.architecture, None)
-            if row is None:  # not asked for, or not yet
-                row = self._space.to_indices([result.architecture])[0]
-                self._unseen.add_rows(row[None])
-                self._queue.pop(result.architecture, None)
+            row = self._pending.hear(result.architecture)
             if result.values is not None:
                 self._pool[self._told] = _Member(row, result.values, result.violations)
             self._told += 1
+        self._improve_ideal(results)
 
     def state(self) -> dict[str, Any]:
         return {
             "generator": generator_state(self._rng),
             "told": self._told,
             "pool": list(self._pool),
-            "queue": [row.tolist() for row in self._queue.values()],
-            "outstanding": [row.tolist() for row in self._outstanding.values()],
+            **self._pending.state(),
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
@@ -131,34 +126,40 @@ class Evolution(Searcher):
                 raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
             self._told = len(history)
             self._rng = generator_from(state["generator"])
-            heard = self._space.to_indices([result.architecture for result in history])
+            heard = self._pending.restore(state, history)
             for position in state["pool"]:
                 values = history[position].values
                 if values is None:
                     raise ValueError(f"measurement {position} has failed")
                 self._pool[position] = _Member(heard[position], values, history[position].violations)
-            width = len(self._space.names)
-            self._queue = self._named(np.array(state["queue"], dtype=np.int64).reshape(-1, width))
-            self._outstanding = self._named(np.array(state["outstanding"], dtype=np.int64).reshape(-1, width))
-        self._unseen.add_rows(np.array([*heard, *self._queue.values(), *self._outstanding.values()]).reshape(-1, width))
+        self._improve_ideal(history)
 
-    def _named(self, rows: IndexMatrix) -> dict[Architecture, IndexRow]:
-        return dict(zip(self._space.from_indices(rows), rows, strict=True))
+    def _improve_ideal(self, results: Sequence[Measurement]) -> None:
+        values = [result.values for result in results if result.feasible]
+        if values:
+            self._ideal = np.minimum(self._ideal, np.array(values).min(axis=0))
 
     def _breed(self) -> IndexMatrix:
         """Selects survivors and makes the rows of the next generation; none if the space is exhausted."""
-        if not self._pool:
+        unseen = self._pending.unseen
+        missing = self._population - len(unseen)
+        if missing > 0:
             # The two ends of the space are what users compare everything with, and often on the front themselves.
             ends = np.unique(self._space.to_indices([self._space.smallest(), self._space.largest()]), axis=0)
-            ends = ends[self._unseen.new(ends)][: self._population]
-            self._unseen.add_rows(ends)
-            return np.concatenate([ends, self._unseen.draw(self._rng, self._population - len(ends))])
+            ends = ends[unseen.new(ends)][:missing]
+            unseen.add_rows(ends)
+            first = np.concatenate([ends, unseen.draw(self._rng, missing - len(ends))])
+            if len(first):
+                return first
+        if not self._pool:
+            return unseen.draw(self._rng, self._offspring)
         pool = list(self._pool.items())
         values = np.array([member.values for _, member in pool]).reshape(len(pool), self._objectives)
         violations = np.zeros((len(pool), max(len(member.violations) for _, member in pool)))
         for row, (_, member) in enumerate(pool):
             violations[row, : len(member.violations)] = member.violations
-        self._pool = dict(pool[i] for i in survivors(values, violations, self._population).tolist())
+        best = survivors(values, violations, self._population, self._ideal)
+        self._pool = dict(pool[i] for i in best.tolist())
         parents = np.array([member.row for member in self._pool.values()])
 
         # Survivors come best first, so of two the smaller position wins a tournament.
@@ -167,12 +168,4 @@ class Evolution(Searcher):
         crossed = self._rng.random(self._offspring) < self._crossover
         rows = np.where(crossed[:, None], self._variation.cross(first, second, self._rng), first)
         rows = self._variation.mutate(rows, self._rng, self._changes)
-        for repair in range(1, _REPAIRS + 1):
-            new = self._unseen.new(rows)
-            if new.all():
-                return rows
-            rows[~new] = self._variation.mutate(rows[~new], self._rng, self._changes * repair)
-        rows = rows[self._unseen.new(rows)]
-        self._unseen.add_rows(rows)
-        fill = self._unseen.draw(self._rng, self._offspring - len(rows))
-        return np.concatenate([rows, fill])
+        return self._variation.renew(rows, unseen, self._rng, self._changes)

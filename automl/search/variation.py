@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from automl.search.unseen import IndexMatrix
+from automl.search.unseen import IndexMatrix, Unseen
 from automl.space import Ordinal, SearchSpace
 
 __all__ = ["Variation"]
 
 _STEP: Final = 0.6
+_REPAIRS: Final = 8
 
 
 class Variation:
@@ -74,6 +75,30 @@ class Variation:
         row, dimension = np.nonzero(chosen)
         mutated[row, dimension] = self._moved(rows[row, dimension], dimension, rng)
         return self._space.canonical_indices(mutated, rng)
+
+    def renew(self, rows: IndexMatrix, unseen: Unseen, rng: np.random.Generator, changes: float) -> IndexMatrix:
+        """Mutates rows that are forbidden or were seen before, harder each time; random ones replace what stays so.
+
+        Args:
+            rows: ``(n, dimensions)`` canonical rows; not changed.
+            unseen: what may be asked; the rows returned are marked as seen there.
+            rng: source of the draws.
+            changes: expected number of changed dimensions at the first attempt, above 0.
+
+        Returns:
+            ``(m, dimensions)`` distinct new rows; m < n only where no more can be found.
+        """
+        rows = rows.copy()
+        for attempt in range(1, _REPAIRS + 1):
+            new = unseen.new(rows)
+            if new.all():
+                break
+            rows[~new] = self.mutate(rows[~new], rng, changes * attempt)
+        kept = rows[unseen.new(rows)]
+        unseen.add_rows(kept)
+        fill = unseen.draw(rng, len(rows) - len(kept))
+        unseen.add_rows(fill)
+        return np.concatenate([kept, fill])
 
     def _moved(
         self, positions: npt.NDArray[np.int64], dimension: npt.NDArray[np.int64], rng: np.random.Generator
