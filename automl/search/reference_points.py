@@ -30,7 +30,7 @@ def das_dennis(objectives: int, divisions: int) -> FloatMatrix:
     """Returns all points of the unit simplex whose coordinates are multiples of ``1 / divisions``.
 
     Args:
-        objectives: number of coordinates, at least 1.
+        objectives: number of coordinates, at least 2.
         divisions: parts into which each edge is divided, at least 1.
 
     Returns:
