@@ -26,15 +26,15 @@ class TrialRecords:
     """Converts the measurements of one space.
 
     Args:
-        space: the search space.
+        space: the search space; left out, trials can be read but not made.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._distributions: Final = space.distributions()
+    def __init__(self, space: SearchSpace | None = None) -> None:
+        self._distributions: Final = {} if space is None else space.distributions()
         self._decoded: Final[dict[tuple[str, str, float], Scalar]] = {}
 
     def trial(self, measurement: Measurement) -> FrozenTrial:
-        """Returns a finished trial: complete with values, or failed."""
+        """Returns a finished trial: complete, pruned or failed."""
         architecture = measurement.architecture
         attributes: dict[str, Any] = {"architecture": architecture.id}
         if measurement.details:
@@ -42,7 +42,7 @@ class TrialRecords:
         if measurement.failure is not None:
             attributes["failure"] = measurement.failure
         trial = create_trial(
-            state=TrialState.FAIL if measurement.values is None else TrialState.COMPLETE,
+            state=_state(measurement),
             values=measurement.values,
             params=dict(architecture),
             distributions={name: self._distributions[name] for name in architecture},
@@ -78,7 +78,7 @@ class TrialRecords:
         Raises:
             ValueError, KeyError: it was not written by ``trial``.
         """
-        values = trial.values if trial.state == TrialState.COMPLETE else None
+        values = None if trial.state == TrialState.FAIL else trial.values
         return _measurement(trial.number, trial.state, trial.params, values, trial.user_attrs, trial.system_attrs)
 
 
@@ -93,9 +93,7 @@ def _measurement(
     architecture = Architecture(params)
     if architecture.id != user_attributes["architecture"]:
         raise ValueError(f"its parameters do not belong to the architecture {user_attributes['architecture']}")
-    if state not in (TrialState.COMPLETE, TrialState.FAIL) or (state == TrialState.COMPLETE) != (values is not None):
-        raise ValueError("it is neither complete with values nor failed")
-    return Measurement(
+    measurement = Measurement(
         architecture=architecture,
         values=None if values is None else tuple(float(value) for value in values),
         violations=tuple(system_attributes.get(_CONSTRAINTS, ())),
@@ -103,3 +101,13 @@ def _measurement(
         failure=user_attributes.get("failure"),
         number=number,
     )
+    if state != _state(measurement):
+        raise ValueError("it is neither complete or pruned with values nor failed")
+    return measurement
+
+
+def _state(measurement: Measurement) -> TrialState:
+    """Estimates of candidates that were stopped are pruned trials, so that Optuna keeps them out of its fronts, too."""
+    if measurement.values is None:
+        return TrialState.FAIL
+    return TrialState.COMPLETE if measurement.complete else TrialState.PRUNED
