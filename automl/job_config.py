@@ -17,11 +17,22 @@ from automl.options import parse_options
 from automl.training.config import TrainingConfig
 from automl.yaml_file import read_yaml
 
-__all__ = ["EvaluationConfig", "JobConfig", "ObjectiveEntry", "parse_duration", "read_job", "resolve_job"]
+__all__ = [
+    "EXTENDABLE",
+    "EvaluationConfig",
+    "JobConfig",
+    "ObjectiveEntry",
+    "PatienceConfig",
+    "parse_duration",
+    "read_job",
+    "resolve_job",
+]
 
 ObjectiveEntry: TypeAlias = str | dict[str, dict[str, Any]]
 """An objective name, or one name with options: ``{latency: {runtime: onnxruntime, threads: 1}}``."""
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
+EXTENDABLE: Final = frozenset({"failures_in_a_row", "patience", "time_budget", "trials"})
+"""Settings that may differ when a run is continued: they only say when to stop."""
 _DURATION: Final = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -65,6 +76,17 @@ class EvaluationConfig(BaseModel):
     )
 
 
+class PatienceConfig(BaseModel):
+    """When a search whose front no longer grows ends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gain: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.001, description="smallest share of the hypervolume that the last trials must have added"
+    )
+    trials: PositiveInt = Field(100, description="over how many of the last trials that is judged")
+
+
 class JobConfig(BaseModel):
     """Everything that decides what a job does; the same job with the same seed gives the same history."""
 
@@ -90,6 +112,13 @@ class JobConfig(BaseModel):
         None,
         description="seconds after which no new candidates start; 10m and 1h30m are fine",
         json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
+    )
+    patience: PatienceConfig | None = Field(
+        None, description="end the search when its front no longer grows; left out: only the budgets end it"
+    )
+    failures_in_a_row: PositiveInt = Field(50, description="consecutive failures after which the search gives up")
+    warm_start: list[str] = Field(
+        default_factory=list, description="what is measured first: earlier runs by name or path, 'ends', 'stratified'"
     )
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")
@@ -124,7 +153,7 @@ class JobConfig(BaseModel):
 
     def default_name(self) -> str:
         """Returns a name that tells jobs apart and is the same for the same job."""
-        settings = {k: v for k, v in self.to_dict().items() if k not in ("trials", "time_budget")}
+        settings = {k: v for k, v in self.to_dict().items() if k not in EXTENDABLE}
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=3).hexdigest()
         parts = (Path(self.space).stem if self.space.endswith((".yaml", ".yml")) else self.space, self.data or "")
         words = [

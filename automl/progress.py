@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from automl.search.frontier import Frontier
 
 __all__ = ["Progress", "SilentProgress"]
 
@@ -20,6 +24,14 @@ class Progress(Protocol):
             completed: steps done already, more than 0 after a resume.
         """
 
+    def watch(self, frontier: Frontier, objectives: Sequence[tuple[str, str]]) -> None:
+        """Called once after the stage of a search began.
+
+        Args:
+            frontier: the front so far; it is kept up to date before each ``advance``, and may be read at any time between.
+            objectives: name and unit of each of its columns.
+        """
+
     def advance(self, steps: int = 1, status: str = "") -> None:
         """Called after each step, with a short text on the current state."""
 
@@ -34,6 +46,9 @@ class SilentProgress:
     """A ``Progress`` that drops everything."""
 
     def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
+        """Does nothing."""
+
+    def watch(self, frontier: Frontier, objectives: Sequence[tuple[str, str]]) -> None:
         """Does nothing."""
 
     def advance(self, steps: int = 1, status: str = "") -> None:

@@ -20,13 +20,11 @@ import yaml
 
 from automl.atomic_write import disk_errors, write_atomically
 from automl.errors import RunError, did_you_mean
-from automl.job_config import JobConfig, read_job
+from automl.job_config import EXTENDABLE, JobConfig, read_job
 
 __all__ = ["Run"]
 
 JOB_FILE: Final = "job.yaml"
-EXTENDABLE: Final = frozenset({"trials", "time_budget"})
-"""Settings that may differ when a run is continued: they only say when to stop."""
 
 
 class Run:
@@ -142,10 +140,25 @@ class Run:
 
 
 def _refuse_other_job(folder: Path, there: JobConfig, here: JobConfig) -> None:
-    old, new = there.to_dict(), here.to_dict()
-    different = [key for key in new if old.get(key) != new[key] and key not in EXTENDABLE]
+    old, new = _flat(there.to_dict()), _flat(here.to_dict())
+    different = [k for k in {**old, **new} if old.get(k) != new.get(k) and k.split(".")[0] not in EXTENDABLE]
     if different:
-        shown = "; ".join(f"{key} is {old.get(key)!r} there, {new[key]!r} here" for key in different)
+        shown = "; ".join(f"{key}: {_shown(old.get(key))} -> {_shown(new.get(key))}" for key in different)
         raise RunError(
             f"{folder}: holds the run of another job ({shown}). Choose another --name, or --overwrite to start anew."
         )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted key. Lists are values; where two differ, both are shown whole."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)

@@ -19,14 +19,29 @@ def test_the_same_job_continues_and_another_is_refused(tmp_path: Path) -> None:
     run = Run.start(tmp_path / "a", job)
     run.write_json("front.json", {"x": 1})
     assert Run.start(tmp_path / "a", job).read_json("front.json") == {"x": 1}
-    with pytest.raises(RunError, match=r"another job .seed is 3 there, 4 here"):
+    with pytest.raises(RunError, match=r"another job \(seed: 3 -> 4\)"):
         Run.start(tmp_path / "a", JobConfig(seed=4))
     assert Run.open(tmp_path / "a").job == job
 
 
+def test_only_settings_that_differ_are_shown_by_dotted_key(tmp_path: Path) -> None:
+    old = JobConfig.model_validate({"training": {"epochs": 3}, "searcher_options": {"population": 8}})
+    new = JobConfig.model_validate({"training": {"epochs": 5}, "objectives": ["error", {"latency": {"threads": 2}}]})
+    Run.start(tmp_path / "a", old)
+    with pytest.raises(RunError) as told:
+        Run.start(tmp_path / "a", new)
+    shown = str(told.value).partition("(")[2].partition("). Choose")[0]
+    assert set(shown.split("; ")) == {
+        "training.epochs: 3 -> 5",
+        "searcher_options.population: 8 -> not set",
+        'objectives: ["error", "latency"] -> ["error", {"latency": {"threads": 2}}]',
+    }
+
+
 def test_when_to_stop_may_change(tmp_path: Path) -> None:
     Run.start(tmp_path / "a", JobConfig(trials=5))
-    run = Run.start(tmp_path / "a", JobConfig(trials=9, time_budget=60.0))
+    run = Run.start(tmp_path / "a", JobConfig(trials=9, time_budget=60.0, failures_in_a_row=3, patience={"trials": 7}))
+    assert run.job.default_name() == JobConfig(trials=5).default_name()
     assert Run.open(run.folder).job.trials == 9
 
 

@@ -2,13 +2,14 @@
 
 Each stage leaves a file that says it is done, so running the same job again does what is still missing:
 
-    split.json → training.ckpt … supernet.safetensors → ranges.json → ledger.log, searcher.json → front.json → report.html
+    split.json, warm_start.json → training.ckpt … supernet.safetensors → ranges.json → ledger.log, searcher.json
+    → front.json → report.html
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from automl.errors import AutomlError, ConstraintError, InterruptedJobError
 from automl.host import Host
 from automl.job.evaluation import Evaluator
 from automl.job.front import build_front
+from automl.job.notes import search_notes
 from automl.job.parts import JobParts, resolve_parts
 from automl.job_config import JobConfig
 from automl.objectives.context import cpu_name, versions
@@ -27,9 +29,11 @@ from automl.objectives.units import format_value
 from automl.progress import Progress, SilentProgress
 from automl.report import write_report
 from automl.run_folder import Run
-from automl.search.driver import run_search
+from automl.search.driver import History, run_search
+from automl.search.frontier import Frontier
 from automl.search.ledger import Ledger
 from automl.search.measurement import Measurement, Outcome
+from automl.search.stopping import Patience
 from automl.space import Architecture, Ordinal
 from automl.supernet import Supernet, build_supernet
 from automl.tasks.task import Task
@@ -80,8 +84,8 @@ def run_job(
         _train(run, parts, supernet, task, host, progress, stop)
         evaluator = make_evaluator(run, parts, supernet, task)
         _ranges(run, parts, supernet, evaluator, progress)
-        measurements = _search(run, parts, supernet, evaluator, host, progress, stop)
-        _finish(run, parts, supernet, task, evaluator, measurements, host, progress)
+        history = _search(run, parts, supernet, evaluator, host, progress, stop)
+        _finish(run, parts, supernet, task, evaluator, history, host, progress)
     return run
 
 
@@ -242,41 +246,46 @@ def _search(
     host: Host,
     progress: Progress,
     stop: Callable[[], bool],
-) -> list[Measurement]:
+) -> History:
+    job, space = run.job, supernet.space
     with open_ledger(run, parts, supernet) as ledger:
         for note in ledger.notes:
             progress.note(note)
-        space = supernet.space
-        total = min(run.job.trials, space.size())
-        progress.begin("searching", total, "candidate", completed=min(total, len(ledger.read())))
-        failures = 0
+        total = min(job.trials, space.size())
+        frontier = Frontier(len(parts.objectives))
+        for measurement in ledger.read():
+            frontier.add(measurement.values, measurement.feasible)
+        progress.begin("searching", total, "candidate", completed=min(total, frontier.trials))
+        progress.watch(frontier, [(o.name, o.unit) for o in parts.objectives])
 
         def measured(measurement: Measurement) -> None:
-            nonlocal failures
-            failures += measurement.values is None
+            frontier.add(measurement.values, measurement.feasible)
             host.hook.automl_candidate_measured(run=run, measurement=measurement)
-            progress.advance(status=f"{failures} failed" if failures else "")
+            progress.advance(status=f"{frontier.failed} failed" if frontier.failed else "")
 
+        patience = job.patience
         try:
-            measurements = run_search(
+            history = run_search(
                 space,
                 parts.searcher(space),
                 evaluator,
                 ledger,
-                trials=run.job.trials,
-                group_size=run.job.evaluation.group,
+                trials=job.trials,
+                group_size=job.evaluation.group,
                 state_file=run.path("searcher.json"),
-                time_budget=run.job.time_budget,
+                time_budget=job.time_budget,
+                rules=[Patience(patience.gain, patience.trials, objectives=len(parts.objectives))] if patience else [],
                 stop=stop,
                 progress=measured,
+                failures_in_a_row=job.failures_in_a_row,
             )
-            if len(measurements) < total and stop():
-                raise InterruptedJobError(
-                    f"stopped after {len(measurements)} of {total} candidates; the same command continues."
-                )
-            return measurements
         finally:
             progress.end()
+    if history.ending.reason == "stopped":
+        raise InterruptedJobError(f"stopped after {len(history)} of {total} candidates; the same command continues.")
+    if history.ending.reason != "trials":
+        progress.note(f"the search ended after {len(history)} of {total} candidates: {history.ending.message}")
+    return history
 
 
 def _finish(
@@ -285,20 +294,25 @@ def _finish(
     supernet: Supernet,
     task: Task,
     evaluator: Evaluator,
-    measurements: Sequence[Measurement],
+    history: History,
     host: Host,
     progress: Progress,
 ) -> None:
     numbers = {
-        "complete": sum(m.values is not None for m in measurements),
-        "failed": sum(m.values is None for m in measurements),
+        "complete": sum(m.values is not None for m in history),
+        "failed": sum(m.values is None for m in history),
     }
     if run.has("front.json") and run.read_json("front.json").get("trials", {}).items() >= numbers.items():
         return
-    front = build_front(measurements, evaluator, parts.objectives, progress=progress)
+    front = build_front(history, evaluator, parts.objectives, progress=progress)
+    notes = search_notes(
+        history, front, space=supernet.space, objectives=parts.objectives, constraints=parts.constraints
+    )
     content = {
         "objectives": [{"name": o.name, "unit": o.unit} for o in parts.objectives],
         **front,
+        "ended": history.ending.to_json(),
+        "notes": notes,
         "machine": {"cpu": cpu_name(), "versions": versions("automl-supernets", "torch", "optuna", "numpy")},
         "job": {
             "space": run.job.space,
@@ -311,7 +325,7 @@ def _finish(
             "strategy": run.job.strategy,
             "searcher": run.job.searcher,
         },
-        "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in measurements), 3)},
+        "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in history), 3)},
     }
     run.write_json("front.json", content)
     host.hook.automl_job_finished(run=run, front=content)

@@ -90,6 +90,11 @@ class RunRecord:
         return dict(self.summary.get("picks") or {})
 
     @property
+    def notes(self) -> list[str]:
+        """What limited the search, one sentence each; empty before it has ended."""
+        return [str(note["text"]) for note in self.summary.get("notes") or [] if "text" in note]
+
+    @property
     def context(self) -> dict[str, dict[str, Any]]:
         """In which circumstances values were measured: by objective, and ``machine``."""
         contexts = {**(self.summary.get("context") or {}), "machine": self.summary.get("machine")}

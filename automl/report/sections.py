@@ -30,6 +30,7 @@ __all__ = [
     "failure_section",
     "front_section",
     "growth_section",
+    "notes_section",
     "reproduction_section",
     "table_section",
     "tiles",
@@ -198,6 +199,12 @@ def growth_section(growth: Growth | None) -> str:
         return ""
     body = f'<p class="hint">{escape(growth.note)}</p><div class="chart small" id="growth-chart"></div>'
     return section("progress", "Progress of the search", body)
+
+
+def notes_section(record: RunRecord) -> str:
+    """What limited the search."""
+    rows = "".join(f"<li>{escape(note[:1].upper() + note[1:])}.</li>" for note in record.notes)
+    return section("notes", "What limited the search", f"<ul>{rows}</ul>" if rows else "")
 
 
 def constraint_section(record: RunRecord) -> str:

@@ -21,6 +21,7 @@ __all__ = ["Evaluate", "History", "run_search"]
 Evaluate: TypeAlias = Callable[[Sequence[Architecture]], Iterable[Outcome]]
 """Measures architectures: one outcome for each, in order. A generator's outcomes are recorded one by one as they come."""
 
+_MISSING: Final = object()
 _log: Final = logging.getLogger(__name__)
 
 
@@ -225,7 +226,7 @@ class _Run:
 
     def _measure(self, architectures: Sequence[Architecture]) -> Iterator[Measurement]:
         """Evaluates and records, each as soon as its outcome is there."""
-        outcomes: Iterator[Outcome] | None = None
+        outcomes: Iterator[object] | None = None
         share = 0.0
         for position, architecture in enumerate(architectures):
             start = time.monotonic()
@@ -236,9 +237,11 @@ class _Run:
                     if isinstance(given, Sequence):
                         share = (time.monotonic() - start) / len(architectures)
                         start = time.monotonic()
-                outcome = next(outcomes, None)
-                if outcome is None:
+                outcome = next(outcomes, _MISSING)
+                if outcome is _MISSING:
                     raise ValueError(f"the evaluation of {len(architectures)} architectures gave {position} outcomes.")
+                if not isinstance(outcome, Outcome):
+                    raise TypeError(f"the evaluation gave {outcome!r:.100} instead of an Outcome.")
                 outcome = outcome.checked(self._ledger.objectives)
             except Exception as error:
                 if outcomes is None and len(architectures) > 1:

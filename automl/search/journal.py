@@ -27,7 +27,7 @@ from automl.errors import RunError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["CREATE_TRIAL", "JournalFile", "read_operations"]
+__all__ = ["CREATE_TRIAL", "JournalFile", "JournalTail", "ReadOnlyJournal", "read_operations"]
 
 CREATE_TRIAL: Final = 4
 _STUDY_OPERATIONS: Final = frozenset({0, 1, 2, 3})
@@ -102,22 +102,107 @@ def read_operations(path: Path, kinds: Iterable[int]) -> Iterator[tuple[int, dic
     Raises:
         RunError: the file cannot be read, or a line is not one of Optuna's operations; the message names file and line.
     """
-    prefixes = tuple(b'{"op_code":%d,' % kind for kind in kinds)
+    prefixes = _prefixes(kinds)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                if line.startswith(prefixes):
-                    try:
-                        operation = json.loads(line)
-                    except ValueError as error:
-                        raise _damaged(path, number) from error
+                operation = _operation(path, number, line, prefixes)
+                if operation is not None:
                     yield number, operation
-                elif not line.startswith(_PREFIX):
-                    raise _damaged(path, number)
     except OSError as error:
         raise RunError(f"{path}: cannot read the ledger: {error.strerror or error}.") from error
+
+
+class JournalTail:
+    """Follows a journal that another process writes: reads what was appended since the last time, and takes no lock.
+
+    Args:
+        path: the file; it need not exist yet.
+        kinds: the operations that matter.
+
+    Attributes:
+        generation: how often the file was found to be another one than before, as after ``--overwrite``; what was read of
+            earlier generations is void.
+    """
+
+    def __init__(self, path: Path, kinds: Iterable[int]) -> None:
+        self.generation = 0
+        self._path: Final = path
+        self._prefixes: Final = _prefixes(kinds)
+        self._file: tuple[int, int] | None = None
+        self._offset = self._line = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """Returns the operations that are new, oldest first; none while there is no file.
+
+        Raises:
+            RunError: as ``read_operations``.
+        """
+        operations = []
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if self._file != (status.st_dev, status.st_ino) or status.st_size < self._offset:
+                    self.generation += self._file is not None
+                    self._file = (status.st_dev, status.st_ino)
+                    self._offset = self._line = 0
+                file.seek(self._offset)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._offset += len(line)
+                    self._line += 1
+                    operation = _operation(self._path, self._line, line, self._prefixes)
+                    if operation is not None:
+                        operations.append(operation)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunError(f"{self._path}: cannot read the ledger: {error.strerror or error}.") from error
+        return operations
+
+
+class ReadOnlyJournal(BaseJournalBackend):
+    """A journal file for programs that only look, such as a dashboard: shows every operation, and refuses to write.
+
+    It takes no lock, so the search that owns the file goes on.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._tail: Final = JournalTail(path, range(100))
+        self._shown: Final[list[dict[str, Any]]] = []
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        self._shown.extend(self._tail.read())
+        if self._tail.generation:
+            raise RunError(f"{self._path}: the run was started anew; start this again to follow it.")
+        return self._shown[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise RunError(f"{self._path}: is shown read-only; nothing can be changed here.")
+
+
+def _prefixes(kinds: Iterable[int]) -> tuple[bytes, ...]:
+    return tuple(b'{"op_code":%d,' % kind for kind in kinds)
+
+
+def _operation(path: Path, number: int, line: bytes, prefixes: tuple[bytes, ...]) -> dict[str, Any] | None:
+    """Content of a whole line if it is of the wanted kinds."""
+    if line.startswith(prefixes):
+        try:
+            operation: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise _damaged(path, number) from error
+        return operation
+    if not line.startswith(_PREFIX):
+        raise _damaged(path, number)
+    return None
 
 
 def _damaged(path: Path, line: int) -> RunError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
 import math
 import traceback
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from automl.space import Architecture
 __all__ = ["Measurement", "Outcome"]
 
 _LONGEST_FAILURE: Final = 20_000
+_LONGEST_VALUE: Final = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,14 @@ class Outcome:
                 failure = failure[: _LONGEST_FAILURE // 2] + "\n[...]\n" + failure[-_LONGEST_FAILURE // 2 :]
             return Outcome(failure=failure, details=details)
         try:
-            values = list(self.values)
+            values = _listed(self.values, len(objectives))
             if len(values) != len(objectives):
                 raise ValueError(
-                    f"expected {len(objectives)} values ({', '.join(objectives)}), got {len(values)}: {values!r}."
+                    f"expected {len(objectives)} values ({', '.join(objectives)}), got {len(values)}: {_short(values)}."
                 )
             named = [(f"objective {name!r}", value) for name, value in zip(objectives, values, strict=True)]
+            if any(isinstance(value, bool | np.bool_) for value in values):
+                raise ValueError(f"the values {_short(values)} hold truth values; they must be finite numbers.")
             named += [(f"violation {i}", value) for i, value in enumerate(self.violations)]
             numbers = [_number(name, value) for name, value in named]
         except (TypeError, ValueError) as error:
@@ -90,21 +92,45 @@ class Measurement:
     number: int = -1
 
     @property
+    def fidelity(self) -> float:
+        """Share of the validation samples that it was measured on; below 1 if it was stopped early."""
+        return float(self.details.get("fidelity", 1.0))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was measured on all validation samples. The values of others are estimates, good to learn from only."""
+        return self.values is not None and self.fidelity >= 1
+
+    @property
     def feasible(self) -> bool:
-        """Whether it was measured and meets every constraint."""
-        return self.values is not None and not any(violation > 0 for violation in self.violations)
+        """Whether it was measured in full and meets every constraint: only such a measurement may enter a front."""
+        return self.complete and not any(violation > 0 for violation in self.violations)
+
+
+def _listed(values: Any, count: int) -> list[Any]:
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+        raise TypeError(
+            f"the values are {_short(values)}; they must be a sequence, one number per objective ({count})."
+        )
+    return list(values)
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, complex) and not cmath.isnan(value):
-        raise ValueError(f"{name} is {value!r}, a complex number; it must be a finite real one.")
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is {value!r}; it must be a finite number.") from error
-    if isinstance(value, str) or not math.isfinite(number):
-        raise ValueError(f"{name} is {value!r}; it must be a finite number.")
+        # float() would drop the imaginary part of NumPy's complex numbers, and read numbers out of texts.
+        real = not isinstance(value, str | bytes | np.complexfloating)
+        number = float(value) if real else math.nan  # type: ignore[arg-type]
+    except Exception as error:  # tensors and other foreign types raise what they like
+        raise ValueError(f"{name} is {_short(value)}; it must be a finite number.") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {_short(value)}; it must be a finite number.")
     return number
+
+
+def _short(value: object) -> str:
+    """One line that shows what was given."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def _plain(value: Any) -> Any:

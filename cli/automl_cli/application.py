@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from automl.errors import InterruptedJobError
 from automl_cli.commands.check import check
 from automl_cli.commands.components import families, plugins
+from automl_cli.commands.dashboard import dashboard
 from automl_cli.commands.doctor import doctor
 from automl_cli.commands.export import export
 from automl_cli.commands.front import front
@@ -62,6 +63,7 @@ def build_application() -> typer.Typer:
         (front, RUNS),
         (export, RUNS),
         (report, RUNS),
+        (dashboard, RUNS),
         (measure, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),

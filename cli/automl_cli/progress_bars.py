@@ -1,23 +1,32 @@
-"""Progress on standard error: a bar with an estimate in a terminal, a plain line now and then elsewhere."""
+"""Progress on standard error: a bar with an estimate in a terminal, a plain line now and then elsewhere.
+
+A bar is redrawn between steps only, never by a thread of its own: that would run while latencies are measured.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from automl_cli.console import status
+from automl_cli.search_view import draw_search, summarise_search
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import TaskID
 
     from automl.progress import Progress as ProgressReceiver
+    from automl.search.frontier import Frontier
 
 __all__ = ["PlainProgress", "show_progress"]
 
 QUIET_SECONDS: Final = 10.0
+REDRAW_SECONDS: Final = 0.25
+REDRAW_SHARE: Final = 0.02
+"""At most this share of the time goes into redrawing, however large the front."""
 FEWEST_STEPS: Final = 3
 """Estimates start after so many steps: candidates come in groups, so the first says little about the pace."""
 
@@ -49,6 +58,7 @@ class PlainProgress:
         self._total: int | None = None
         self._first = self._done = 0
         self._started = self._last = 0.0
+        self._frontier: Frontier | None = None
 
     def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
         """Writes that a stage starts."""
@@ -58,7 +68,12 @@ class PlainProgress:
             amount = f": {total} {_plural(unit, total)}{resumed}" if total else ""
             self._write(f"{stage}{amount}")
             self._first = completed
+            self._frontier = None
         self._stage, self._total, self._unit, self._done = stage, total, unit, completed
+
+    def watch(self, frontier: Frontier, objectives: Sequence[tuple[str, str]]) -> None:
+        """Adds the size of the front to the lines that follow."""
+        self._frontier = frontier
 
     def advance(self, steps: int = 1, status: str = "") -> None:
         """Writes where the stage is, if the last line is old enough."""
@@ -73,6 +88,8 @@ class PlainProgress:
             remaining = (now - self._started) / fresh * (self._total - self._done)
             left = f", about {_duration(remaining)} left"
         of = f"/{self._total}" if self._total else ""
+        if self._frontier is not None:
+            status = summarise_search(self._frontier)
         self._write(f"{self._stage}: {self._done}{of} {self._unit}s{left}{', ' + status if status else ''}")
 
     def note(self, message: str) -> None:
@@ -91,9 +108,10 @@ class PlainProgress:
 
 
 class _Bars:
-    """One Rich bar for the stage at hand; notes scroll by above it."""
+    """One Rich bar for the stage at hand, and a view of the front below it; notes scroll by above."""
 
     def __init__(self) -> None:
+        from rich.live import Live
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -103,6 +121,7 @@ class _Bars:
             TimeRemainingColumn,
         )
 
+        console = status()
         self._bars: Final = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -111,11 +130,14 @@ class _Bars:
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}", markup=False),
-            console=status(),
-            transient=True,
+            console=console,
+            auto_refresh=False,
         )
         self._task: TaskID | None = None
         self._stage = ""
+        self._search: tuple[Frontier, Sequence[tuple[str, str]]] | None = None
+        self._next = 0.0
+        self._live: Final = Live(console=console, auto_refresh=False, transient=True, get_renderable=self._render)
 
     def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
         if stage == self._stage and self._task is not None:
@@ -123,24 +145,46 @@ class _Bars:
             return
         self.end()
         self._stage = stage
-        self._bars.start()
         self._task = self._bars.add_task(stage, total=total, completed=completed, status="")
+        self._live.start()
+        self._redraw()
+
+    def watch(self, frontier: Frontier, objectives: Sequence[tuple[str, str]]) -> None:
+        self._search = (frontier, objectives)
 
     def advance(self, steps: int = 1, status: str = "") -> None:
         if self._task is not None:
             self._bars.update(self._task, advance=steps)
-            if status:
+            if status and self._search is None:
                 self._bars.update(self._task, status=status)
+            if time.monotonic() >= self._next:
+                self._redraw()
 
     def note(self, message: str) -> None:
         self._bars.console.print(message, markup=False)
 
     def end(self) -> None:
         if self._task is not None:
+            self._live.stop()
             self._bars.remove_task(self._task)
             self._task = None
+            self._search = None
             self._stage = ""
-        self._bars.stop()
+
+    def _redraw(self) -> None:
+        started = time.monotonic()
+        self._live.refresh()
+        ended = time.monotonic()
+        self._next = ended + max(REDRAW_SECONDS, (ended - started) / REDRAW_SHARE)
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        if self._search is None:
+            return self._bars
+        lines = draw_search(*self._search, width=self._bars.console.width)
+        return Group(self._bars, Text("\n".join(lines), no_wrap=True, overflow="crop"))
 
 
 def _plural(unit: str, count: int) -> str:

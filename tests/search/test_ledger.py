@@ -356,10 +356,18 @@ def test_reading_what_does_not_exist_is_an_error_and_creates_nothing(tmp_path: P
         ((1.0, float("nan")), "objective 'latency' is nan; it must be a finite number"),
         ((float("inf"), 1.0), "objective 'error' is inf"),
         ((1.0, None), "objective 'latency' is None"),
-        ((1.0, 2 + 1j), r"objective 'latency' is \(2\+1j\), a complex number"),
+        ((1.0, 2 + 1j), r"objective 'latency' is \(2\+1j\); it must be a finite number"),
+        ((1.0, np.complex64(2 + 1j)), r"objective 'latency' is np.complex64\(2\+1j\); it must be a finite number"),
+        ((1.0, np.bool_(True)), r"the values \[1.0, np.True_\] hold truth values"),
+        (np.array([True, False]), "hold truth values"),
+        ((1.0, np.zeros((2, 3))), r"objective 'latency' is array\(\[\[0., 0., 0.\], \[0., 0., 0.\]\]\); it must be a finite"),
+        ("ab", "the values are 'ab'; they must be a sequence"),
+        ({"error": 1.0, "latency": 2.0}, "they must be a sequence, one number per objective .2."),
+        ((1.0, b"2"), "objective 'latency' is b'2'"),
         ((1.0, "2"), "objective 'latency' is '2'"),
         ((1.0,), "expected 2 values .error, latency., got 1"),
-        (5.0, "not iterable"),
+        (5.0, "the values are 5.0; they must be a sequence, one number per objective .2."),
+        (np.float64(5.0), "they must be a sequence"),
     ],
 )
 def test_values_that_are_no_finite_numbers_become_a_failure(values: Any, message: str) -> None:
@@ -367,6 +375,7 @@ def test_values_that_are_no_finite_numbers_become_a_failure(values: Any, message
     assert checked.values is None
     assert checked.details == {"kept": 1}
     assert checked.failure is not None
+    assert len(checked.failure.splitlines()) == 1
     with pytest.raises(RunError, match=message):
         raise RunError(checked.failure)
 

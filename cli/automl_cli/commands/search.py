@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl_cli.console import print_json, print_result, report_progress, results
+from automl_cli.commands.front import ROWS, print_front
+from automl_cli.console import print_json, print_result, report_progress
 from automl_cli.options import JsonOption, RunsOption
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ def search(
     time_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Measure no new architectures after 90s, 10m, 1h30m.")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="TRIALS", help="End when so many trials in a row add less than --gain to the hypervolume."
+        ),
+    ] = None,
+    gain: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Smallest gain that --patience accepts, such as 0.1% or 0.001.")
+    ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN", help="Measure first: the front of an earlier run, 'ends', 'stratified'; repeatable."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of everything.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -56,8 +72,8 @@ def search(
 ) -> None:
     """Train a supernet, search it, and write the front and a report.
 
-    The same command again goes on where it stopped, after Ctrl-C, a crash or a power cut. A larger --trials or --time-budget
-    extends a finished run.
+    The same command again goes on where it stopped, after Ctrl-C, a crash or a power cut. A larger --trials, --time-budget
+    or --patience extends a finished run.
     """
     from automl.job_config import resolve_job
     from automl_cli.run_names import run_folder
@@ -72,10 +88,15 @@ def search(
         "strategy": strategy,
         "trials": trials,
         "time_budget": time_budget,
+        "warm_start": warm_start,
         "seed": seed,
     }
     given = {key: value for key, value in settings.items() if value is not None and value != []}
-    shorthand = [f"training.epochs={epochs}"] if epochs is not None else []
+    shorthand = [
+        f"{key}={value}"
+        for key, value in (("training.epochs", epochs), ("patience.trials", patience), ("patience.gain", gain))
+        if value is not None
+    ]
     resolved = resolve_job(job, settings=given, assignments=[*shorthand, *(assignments or [])])
     folder = run_folder(name if name is not None else resolved.default_name(), runs)
     _announce(resolved, folder, overwrite=overwrite)
@@ -104,14 +125,14 @@ def _run(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
 
 
 def _show(folder: Path, runs: Path, *, as_json: bool) -> None:
-    from automl.report import front_table, read_run
+    from automl.report import read_run
 
     record = read_run(folder, trials=False)
     page = folder / "report.html"
     if as_json:
         print_json({"run": folder.name, "folder": str(folder), "report": str(page), "front": record.summary})
         return
-    results().print(front_table(record, limit=25))
+    print_front(record, limit=ROWS)
     name = folder.name if runs == Path("runs") else str(folder)
     knee = record.member(None)
     if knee is None:
