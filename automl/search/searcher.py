@@ -20,6 +20,7 @@ class Searcher(ABC):
         searcher = Kind(space, objectives=2, seed=7, **options)
         searcher.restore(state, history)              # only to go on where an earlier one stopped
         while architectures := searcher.ask(n):
+            searcher.promote(measurements)            # on a share of the samples; only if they are measured in rungs
             searcher.tell(measurements)               # of some or all of those asked so far, in any order
             state = searcher.state()
 
@@ -52,12 +53,31 @@ class Searcher(ABC):
     def tell(self, results: Sequence[Measurement]) -> None:
         """Learns from measurements, each told once.
 
-        Failures (``values is None``) and infeasible ones (``feasible`` is false) are told like all others and are never
-        asked again. Measurements that were not asked for are welcome: earlier runs, anchors, other searchers.
+        Failures (``values is None``), infeasible ones (a violation above 0) and estimates of candidates that were stopped
+        early (``complete`` is false) are told like all others and are never asked again. Measurements that were not asked
+        for are welcome: earlier runs, anchors, other searchers.
 
         Args:
             results: measurements in the order in which they were recorded.
         """
+
+    def promote(self, partial: Sequence[Measurement]) -> Sequence[bool] | None:
+        """Says which candidates go on to more validation samples, where measuring them takes several rungs.
+
+        Called after each rung but the last, between ``ask`` and ``tell``, for the candidates of one group that are left;
+        the others are told with what was estimated so far (``Measurement.complete`` is false). Does not change what
+        ``state`` returns. The answer for a candidate follows from what was *told* and from its own measurement, not from the
+        others in ``partial``, since an interrupted group is continued without those that were already recorded.
+
+        Args:
+            partial: measurements on the samples seen so far, not recorded; ``fidelity`` is the share of samples. All of
+                one call have the same.
+
+        Returns:
+            One truth value for each. None, the default, has no opinion; the run then stops those that are dominated with
+            confidence (``automl.search.racing``).
+        """
+        return None
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

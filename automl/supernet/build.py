@@ -13,7 +13,7 @@ from torch import nn
 from automl.elastic import Choice, Concat, Repeat
 from automl.errors import ConfigError, MissingExtraError, PluginError, SpaceError, UnknownNameError, did_you_mean
 from automl.host import Family, Host
-from automl.space import Ordinal, SizeLike, as_ordinal
+from automl.space import Ordinal, SizeLike, as_ordinal, restrict
 from automl.supernet.network import SkeletonNetwork, SlotNetwork
 from automl.supernet.schema import BlockEntry, Skeleton, Slot, read_skeleton
 from automl.supernet.signals import PayloadFormat, Signal
@@ -81,10 +81,25 @@ class _Builder:
             head=self._head(self.signals[skeleton.output]),
             payload=self._format(skeleton.input),
         )
+        return self._supernet(network)
+
+    def _supernet(self, network: nn.Module) -> Supernet:
+        skeleton = self.skeleton
         try:
-            return Supernet(network, forbidden=skeleton.rules)
+            supernet = Supernet(network, forbidden=skeleton.rules)
         except SpaceError as error:
             raise ConfigError(f"{skeleton.where(('forbid',))}: {error}") from error
+        if not skeleton.only:
+            return supernet
+        key: tuple[str, ...] = ("only",)
+        try:
+            for name, values in skeleton.kept.items():
+                key = ("only", name)
+                restrict(supernet.space, {name: values})
+            key = ("only",)
+            return Supernet(network, forbidden=skeleton.rules, only=skeleton.kept)
+        except SpaceError as error:
+            raise ConfigError(f"{skeleton.where(key)}: {str(error).removeprefix(f'{key[-1]}: ')}") from error
 
     def _format(self, kind: str) -> PayloadFormat:
         if kind not in self.formats:

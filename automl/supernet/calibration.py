@@ -7,7 +7,9 @@ of all positions it saw, merged batch by batch (Chan, Golub, LeVeque 1983); noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -17,7 +19,16 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from automl.errors import AutomlError
 
-__all__ = ["CalibrationReport", "calibrate", "has_batch_norm"]
+__all__ = [
+    "CalibrationReport",
+    "Moments",
+    "Settling",
+    "batch_norms",
+    "calibrate",
+    "calibration_mode",
+    "has_batch_norm",
+    "write_statistics",
+]
 
 DEFAULT_TOLERANCE: Final = 2e-3
 
@@ -53,7 +64,7 @@ class _ElasticStatistics(Protocol):
         """Writes ``(channels,)`` statistics of the active channels."""
 
 
-class _Moments:
+class Moments:
     """Pooled mean and sum of squared deviations of one layer, ``(channels,)`` each, in float64."""
 
     def __init__(self) -> None:
@@ -86,9 +97,57 @@ class _Moments:
     def _spread(self) -> Tensor:
         return (self.deviations / max(1, self.count)).sqrt()
 
+    def copy(self) -> Moments:
+        """Returns the moments of this moment; ``add`` replaces tensors and never writes into them."""
+        return copy.copy(self)
+
     def variance(self) -> Tensor:
         """Unbiased, as batch normalisation stores it."""
         return self.deviations / max(1, self.count - 1)
+
+
+class Settling:
+    """Decides when the statistics of one network have been gathered from enough batches.
+
+    Args:
+        tolerance: largest change of a statistic that counts as quiet, in standard deviations; 0 never settles.
+        patience: number of quiet batches in a row.
+
+    Attributes:
+        settled: whether no further batch is needed.
+    """
+
+    def __init__(self, tolerance: float, patience: int) -> None:
+        self.settled = False
+        self._tolerance: Final = tolerance
+        self._patience: Final = patience
+        self._batches = self._samples = self._quiet = 0
+
+    def add(self, samples: int, moments: Collection[Moments]) -> None:
+        """Counts a batch, after which the layers have these moments."""
+        self._batches += 1
+        self._samples += samples
+        self._quiet = self._quiet + 1 if _change(moments) <= self._tolerance else 0
+        self.settled = self._tolerance > 0 and self._quiet >= self._patience
+
+    def report(self, moments: Collection[Moments]) -> CalibrationReport:
+        """Returns what was done.
+
+        Raises:
+            AutomlError: there was no batch.
+        """
+        if not self._batches:
+            raise AutomlError("calibration got no batch; batch-norm statistics need at least one.")
+        return CalibrationReport(len(moments), self._batches, self._samples, _change(moments), self.settled)
+
+
+def _change(moments: Iterable[Moments]) -> float:
+    return max((m.change for m in moments), default=0.0)
+
+
+def batch_norms(module: nn.Module) -> list[nn.Module]:
+    """Returns the batch normalisations with running statistics in a module, in the order of ``modules()``."""
+    return [m for m in module.modules() if _is_batch_norm(m)]
 
 
 def has_batch_norm(module: nn.Module) -> bool:
@@ -101,6 +160,28 @@ def _is_batch_norm(module: nn.Module) -> bool:
         return True
     is_instance_norm = isinstance(module, nn.modules.instancenorm._InstanceNorm)
     return isinstance(module, _NormBase) and not is_instance_norm and module.running_mean is not None
+
+
+@contextmanager
+def calibration_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Batch normalisations normalise by the batch, as in training, and all else is in evaluation mode.
+
+    Modes and batch counters are as before afterwards; running statistics are overwritten and not given back.
+    """
+    modes = {m: m.training for module in modules for m in module.modules()}
+    layers = [layer for module in modules for layer in batch_norms(module)]
+    tracked = {m: m.num_batches_tracked.clone() for m in layers if isinstance(m.num_batches_tracked, Tensor)}
+    try:
+        for module in modules:
+            module.eval()
+        for layer in layers:
+            layer.train()
+        yield
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+        for layer, count in tracked.items():
+            layer.num_batches_tracked.copy_(count)  # type: ignore[operator]
 
 
 @torch.no_grad()
@@ -123,50 +204,39 @@ def calibrate(
     Raises:
         AutomlError: there are batch normalisations and not a single batch.
     """
-    layers = [m for m in module.modules() if _is_batch_norm(m)]
+    layers = batch_norms(module)
     if not layers:
         return CalibrationReport(layers=0, batches=0, samples=0, change=0.0, settled=True)
-    moments: dict[nn.Module, _Moments] = {}
+    moments: dict[nn.Module, Moments] = {}
 
     def watch(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        moments.setdefault(layer, _Moments()).add(inputs[0])
+        moments.setdefault(layer, Moments()).add(inputs[0])
 
-    modes = {m: m.training for m in module.modules()}
-    tracked = {m: m.num_batches_tracked.clone() for m in layers if isinstance(m.num_batches_tracked, Tensor)}
+    settling = Settling(tolerance, patience)
     handles = [layer.register_forward_pre_hook(watch) for layer in layers]
-    used = samples = quiet = 0
     try:
-        module.eval()
-        for layer in layers:
-            layer.train()  # normalises by the batch, as training did
-        for inputs in batches:
-            module(*inputs)
-            used += 1
-            samples += len(inputs[0])
-            change = max((m.change for m in moments.values()), default=0.0)
-            quiet = quiet + 1 if change <= tolerance else 0
-            if tolerance > 0 and quiet >= patience:
-                break
+        with calibration_mode([module]):
+            for inputs in batches:
+                module(*inputs)
+                settling.add(len(inputs[0]), moments.values())
+                if settling.settled:
+                    break
     finally:
         for handle in handles:
             handle.remove()
-        for m, mode in modes.items():
-            m.training = mode
-        for layer, count in tracked.items():
-            layer.num_batches_tracked.copy_(count)  # type: ignore[operator]
-    if not used:
-        raise AutomlError("calibration got no batch; batch-norm statistics need at least one.")
+    report = settling.report(moments.values())
     for layer, moment in moments.items():
-        _write(layer, moment)
-    change = max((m.change for m in moments.values()), default=0.0)
-    return CalibrationReport(len(moments), used, samples, change, tolerance > 0 and quiet >= patience)
+        write_statistics(layer, moment)
+    return report
 
 
-def _write(layer: nn.Module, moment: _Moments) -> None:
-    if moment.count == 0:
+@torch.no_grad()
+def write_statistics(layer: nn.Module, moments: Moments) -> None:
+    """Makes pooled moments the running statistics of a batch normalisation; those of no position change nothing."""
+    if moments.count == 0:
         return
     if isinstance(layer, _ElasticStatistics):
-        layer.set_statistics(moment.mean, moment.variance())
+        layer.set_statistics(moments.mean, moments.variance())
     else:
-        layer.running_mean.copy_(moment.mean)  # type: ignore[operator]
-        layer.running_var.copy_(moment.variance())  # type: ignore[operator]
+        layer.running_mean.copy_(moments.mean)  # type: ignore[operator]
+        layer.running_var.copy_(moments.variance())  # type: ignore[operator]

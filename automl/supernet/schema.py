@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 
 from automl.errors import ConfigError, did_you_mean
 from automl.options import parse_options
-from automl.space import Rule
+from automl.space import Rule, Scalar
 from automl.yaml_file import YamlFile, read_yaml
 
 __all__ = ["BlockEntry", "Skeleton", "Slot", "parse_skeleton", "read_skeleton"]
@@ -92,6 +92,9 @@ class Skeleton(BaseModel):
     forbid: list[dict[str, Any]] = Field(
         default_factory=list, description="combinations of dimension values not allowed"
     )
+    only: dict[str, Annotated[list[Scalar], Field(min_length=1)] | Scalar] = Field(
+        default_factory=dict, description="choices that dimensions keep; those left out are whole"
+    )
 
     _file: YamlFile | None = PrivateAttr(None)
 
@@ -103,6 +106,11 @@ class Skeleton(BaseModel):
     def rules(self) -> list[Rule]:
         """The forbidden combinations as a space takes them."""
         return list(self.forbid)
+
+    @property
+    def kept(self) -> dict[str, list[Scalar]]:
+        """The choices that dimensions keep, by name."""
+        return {name: values if isinstance(values, list) else [values] for name, values in self.only.items()}
 
     def graph(self) -> networkx.DiGraph[str]:
         """Returns the slots as a graph from ``input`` to ``head``."""

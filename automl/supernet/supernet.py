@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from automl.elastic import specialise
 from automl.errors import RunError, SpaceError
-from automl.space import Architecture, Rule, SearchSpace
+from automl.space import Architecture, Kept, Rule, SearchSpace, restrict
 from automl.supernet.calibration import CalibrationReport, calibrate
 
 __all__ = ["Supernet"]
@@ -27,6 +27,8 @@ class Supernet(nn.Module):
     Args:
         network: a module of elastic layers; its ``forward`` defines the inputs. The space is read off it.
         forbidden: combinations of dimension values that no architecture may have.
+        only: for some dimensions the choices that architectures may have. The network keeps the weights of the others,
+            which no subnetwork uses.
 
     Shape:
         As ``network``.
@@ -42,10 +44,15 @@ class Supernet(nn.Module):
         Linear(in_features=3, out_features=4, bias=True)
     """
 
-    def __init__(self, network: nn.Module, *, forbidden: Iterable[Rule] = ()) -> None:
+    def __init__(self, network: nn.Module, *, forbidden: Iterable[Rule] = (), only: Kept | None = None) -> None:
         super().__init__()
         self.network: Final = network
-        self.space: Final = SearchSpace.of(network, forbidden=forbidden)
+        whole = SearchSpace.of(network, forbidden=forbidden)
+        self.space: Final = restrict(whole, only) if only else whole
+        # Those of the modules. A narrower space has dimensions of its own, with fewer choices.
+        self._dimensions: Final = {name: whole.dimensions[name] for name in self.space.names}
+        for name, dimension in self.space.dimensions.items():
+            self._dimensions[name].set_index(self._dimensions[name].position(dimension.choices[dimension.index]))
 
     def forward(self, *inputs: Tensor) -> Any:
         """Runs the active subnetwork."""
@@ -57,7 +64,7 @@ class Supernet(nn.Module):
         Raises:
             SpaceError: the architecture is of another space.
         """
-        dimensions = self.space.dimensions
+        dimensions = self._dimensions
         try:
             for name, value in architecture.items():
                 dimensions[name].value = value  # type: ignore[attr-defined]
@@ -67,7 +74,7 @@ class Supernet(nn.Module):
     @property
     def active(self) -> Architecture:
         """The active subnetwork."""
-        return self.space.canonical({name: d.choices[d.index] for name, d in self.space.dimensions.items()})
+        return self.space.canonical({name: d.choices[d.index] for name, d in self._dimensions.items()})
 
     def extract(self, architecture: Architecture) -> nn.Module:
         """Returns a subnetwork as a plain module with copied weights, in evaluation mode; the active one stays active.
@@ -75,12 +82,12 @@ class Supernet(nn.Module):
         Raises:
             SpaceError: the architecture is of another space.
         """
-        before = [d.index for d in self.space.dimensions.values()]
+        before = [d.index for d in self._dimensions.values()]
         try:
             self.activate(architecture)
             return specialise(self.network).eval()
         finally:
-            for dimension, index in zip(self.space.dimensions.values(), before, strict=True):
+            for dimension, index in zip(self._dimensions.values(), before, strict=True):
                 dimension.set_index(index)
 
     def calibrate(self, batches: Iterable[tuple[Tensor, ...]], **options: float) -> CalibrationReport:

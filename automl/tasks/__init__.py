@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from automl.tasks.classification import evaluate_classifier
+    from automl.tasks.classification import evaluate_classifier, score_classifier, wrong_answers
     from automl.tasks.image_classification import ImageClassification
     from automl.tasks.image_options import ImageOptions
     from automl.tasks.splits import check_split, stratified_split
@@ -23,7 +23,9 @@ __all__ = [
     "Task",
     "check_split",
     "evaluate_classifier",
+    "score_classifier",
     "stratified_split",
+    "wrong_answers",
 ]
 
 __getattr__ = lazy_names(
@@ -35,6 +37,8 @@ __getattr__ = lazy_names(
         "Task": "automl.tasks.task",
         "check_split": "automl.tasks.splits",
         "evaluate_classifier": "automl.tasks.classification",
+        "score_classifier": "automl.tasks.classification",
         "stratified_split": "automl.tasks.splits",
+        "wrong_answers": "automl.tasks.classification",
     },
 )

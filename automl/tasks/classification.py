@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from automl.tasks.task import Batch
 
-__all__ = ["evaluate_classifier", "evaluation_mode"]
+__all__ = ["evaluate_classifier", "evaluation_mode", "score_classifier", "wrong_answers"]
 
 
 def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int) -> dict[str, float]:
@@ -28,10 +28,21 @@ def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int
         ``"error"``, the share of wrong answers; ``"balanced-error"``, its mean over the classes; ``"loss"``, the mean
         cross entropy in nats. All are ``nan`` if an output is not finite, since the largest of such logits means nothing.
     """
+    with evaluation_mode(model):
+        return score_classifier(((model(*batch.inputs), batch) for batch in batches), classes)
+
+
+def score_classifier(answers: Iterable[tuple[Tensor, Batch]], classes: int) -> dict[str, float]:
+    """Returns the metrics of ``evaluate_classifier`` for given logits.
+
+    Args:
+        answers: the logits for each batch, and the batch.
+        classes: number of classes.
+    """
     accuracy: MulticlassAccuracy | None = None
-    with torch.no_grad(), evaluation_mode(model):
-        for batch in batches:
-            logits = batch.counted(model(*batch.inputs)).float()
+    with torch.no_grad():
+        for outputs, batch in answers:
+            logits = batch.counted(outputs).float()
             if accuracy is None:
                 # each process measures on all batches, so there is nothing to gather from the others
                 accuracy = MulticlassAccuracy(classes, average="micro", sync_on_compute=False).to(logits.device)
@@ -50,6 +61,15 @@ def evaluate_classifier(model: nn.Module, batches: Iterable[Batch], classes: int
         "balanced-error": 1 - float(balanced.compute()),
         "loss": float(loss.compute()),
     }
+
+
+def wrong_answers(outputs: Tensor, batch: Batch) -> Tensor:
+    """Returns for each sample whether its largest logit is not that of its class.
+
+    Shape:
+        outputs: ``(samples, classes)``. Returns ``(samples,)`` bool.
+    """
+    return batch.counted(outputs).argmax(-1) != batch.target
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from automl.errors import DataError
 from automl.options import parse_options
 from automl.tasks.augmentation import flip_images, pad_images, shift_images
-from automl.tasks.classification import evaluate_classifier
+from automl.tasks.classification import evaluate_classifier, score_classifier, wrong_answers
 from automl.tasks.image_arrays import read_digits, read_npz
 from automl.tasks.image_data import ImageData
 from automl.tasks.image_folder import is_class_folder, read_folder
@@ -137,6 +137,12 @@ class ImageClassification(Task):
 
     def evaluate(self, model: nn.Module, part: Part, batch_size: int, limit: int | None = None) -> dict[str, float]:
         return evaluate_classifier(model, self.batches(part, batch_size, limit), self.outputs)
+
+    def score(self, answers: Iterable[tuple[Tensor, Batch]]) -> dict[str, float]:
+        return score_classifier(answers, self.outputs)
+
+    def sample_scores(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        return {"error": wrong_answers(outputs, batch)}
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         images = self._images["validation"]

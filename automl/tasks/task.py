@@ -8,7 +8,7 @@ members of the reported front.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -122,6 +122,24 @@ class Task(ABC):
         The model is put into evaluation mode and back. Outputs that are not finite give ``nan``, never a number that
         looks like a result.
         """
+
+    def score(self, answers: Iterable[tuple[Tensor, Batch]]) -> dict[str, float] | None:
+        """Returns what ``evaluate`` returns for a network that gives these outputs for these batches, in this order.
+
+        With it, networks that have layers in common are evaluated together. None, the default, has each evaluated alone.
+        """
+        return None
+
+    def sample_scores(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Returns by metric one score for each sample of a batch, so that the metric is their mean over all samples.
+
+        Scores are booleans, or floats from 0 to 1; metrics without such scores are left out, and all of them where samples
+        depend on each other. With them, a search stops weak candidates after a part of the samples.
+
+        Shape:
+            outputs: ``(samples, ...)``; each result ``(samples,)``.
+        """
+        return {}
 
     @abstractmethod
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:

@@ -28,6 +28,7 @@ def task_checks(component: TaskRecord, host: Host) -> list[Check]:
         "batches are repeatable": _check_batches,
         "loss is finite and has a gradient": _check_loss,
         "metrics are honest": _check_metrics,
+        "scores agree with the metrics": _check_scores,
         "exports know inputs, names and axes": _check_inputs,
     }
     subject = f"task {component.name}"
@@ -115,6 +116,32 @@ def _check_metrics(task: Task) -> None:
     model = _Constant(task.outputs, 0.0).train()
     task.evaluate(model, "validation", 16)
     expect(model.training, "evaluate leaves the model in another mode.")
+
+
+class _Replay(nn.Module):
+    """Gives the outputs that it was made with, one for each forward."""
+
+    def __init__(self, outputs: list[Tensor]) -> None:
+        super().__init__()
+        self.left = iter(outputs)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return next(self.left)
+
+
+def _check_scores(task: Task) -> None:
+    batches = [*task.batches("validation", 16)]
+    outputs = [_outputs(task, batch) for batch in batches]
+    metrics = task.evaluate(_Replay(outputs), "validation", 16)
+    scored = task.score(zip(outputs, batches, strict=True))
+    expect(scored is None or scored == metrics, f"score gives {scored}, evaluate {metrics} for the same outputs.")
+    scores = [task.sample_scores(o, b) for o, b in zip(outputs, batches, strict=True)]
+    for name in scores[0]:
+        values = torch.cat([s[name] for s in scores])
+        expect(len(values) == len(task.split["validation"]), f"{name}: {len(values)} scores of samples.")
+        expect(bool(((values >= 0) & (values <= 1)).all()), f"{name}: scores of samples leave the range 0 to 1.")
+        mean = float(values.double().mean())
+        expect(abs(mean - metrics[name]) < 1e-6, f"{name}: the mean over the samples is {mean}, not {metrics[name]}.")
 
 
 def _check_inputs(task: Task) -> None:

@@ -5,7 +5,7 @@ Two inputs of different types, so that whatever assumes one tensor, or floating 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -18,7 +18,15 @@ from automl import elastic
 from automl.options import parse_options
 from automl.space import Ordinal, SizeLike
 from automl.supernet import Supernet
-from automl.tasks import Batch, Task, check_split, evaluate_classifier, stratified_split
+from automl.tasks import (
+    Batch,
+    Task,
+    check_split,
+    evaluate_classifier,
+    score_classifier,
+    stratified_split,
+    wrong_answers,
+)
 from automl.tasks.splits import Part
 
 __all__ = ["ToyNetwork", "ToyTask", "toy_supernet"]
@@ -92,6 +100,12 @@ class ToyTask(Task):
 
     def evaluate(self, model: nn.Module, part: Part, batch_size: int, limit: int | None = None) -> dict[str, float]:
         return evaluate_classifier(model, self.batches(part, batch_size, limit), _CLASSES)
+
+    def score(self, answers: Iterable[tuple[Tensor, Batch]]) -> dict[str, float]:
+        return score_classifier(answers, _CLASSES)
+
+    def sample_scores(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        return {"error": wrong_answers(outputs, batch)}
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         rows = [i % _SAMPLES for i in range(batch_size)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, final
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from automl.errors import DataError, did_you_mean
 from automl.options import parse_options
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split, evaluate_classifier, stratified_split
+from automl.tasks import Batch, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, karate_club, read_archive
@@ -109,6 +109,9 @@ class NodeClassification(Task):
 
     def evaluate(self, model: nn.Module, part: Part, batch_size: int, limit: int | None = None) -> dict[str, float]:
         return evaluate_classifier(model, self.batches(part, batch_size, limit), self.outputs)
+
+    def score(self, answers: Iterable[tuple[Tensor, Batch]]) -> dict[str, float]:
+        return score_classifier(answers, self.outputs)
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         if batch_size == 1:
