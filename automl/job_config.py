@@ -71,6 +71,17 @@ class EvaluationConfig(BaseModel):
     group: PositiveInt = Field(
         8, description="candidates measured together; latency repeats are interleaved within a group"
     )
+    racing: bool | None = Field(
+        None,
+        description="stop candidates that are dominated with confidence after a part of the validation samples; left "
+        "out: where there are at least 1000 of them",
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.999, description="lowest probability that racing does not stop a candidate of the front"
+    )
+    sharing_memory: Annotated[int, Field(ge=0)] = Field(
+        512, description="MB of activations kept for candidates with common first layers; 0 measures each alone"
+    )
     anchors: PositiveInt = Field(
         4, description="random subnetworks measured before the search, beside smallest and largest"
     )
@@ -82,9 +93,21 @@ class PatienceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gain: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.001, description="smallest share of the hypervolume that the last trials must have added"
+        0.001,
+        description="smallest share of the hypervolume that the last trials must have added; 0.1% is fine",
+        json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string"}]},
     )
     trials: PositiveInt = Field(100, description="over how many of the last trials that is judged")
+
+    @field_validator("gain", mode="before")
+    @classmethod
+    def _share(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.strip().endswith("%"):
+            try:
+                return float(value.strip()[:-1]) / 100
+            except ValueError:
+                raise ValueError(f"{value!r} is no share; write it like 0.001 or 0.1%") from None
+        return value
 
 
 class JobConfig(BaseModel):
@@ -118,7 +141,8 @@ class JobConfig(BaseModel):
     )
     failures_in_a_row: PositiveInt = Field(50, description="consecutive failures after which the search gives up")
     warm_start: list[str] = Field(
-        default_factory=list, description="what is measured first: earlier runs by name or path, 'ends', 'stratified'"
+        default_factory=list,
+        description="what is measured first: earlier runs by name or path, 'ends', 'stratified', 'stratified:N'",
     )
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")

@@ -1,4 +1,4 @@
-"""From the ledger to the reported front: measure again what is noisy, measure the test part once, pick members."""
+"""From the ledger to the reported front: measure what is noisy or predicted, measure the test part once, pick members."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from automl.errors import ConfigError, RunError, did_you_mean
 from automl.job.evaluation import Evaluator
+from automl.objectives.constraints import Constraint
 from automl.objectives.objective import Objective
 from automl.progress import Progress
 from automl.search.hypervolume import hypervolume
@@ -26,13 +27,17 @@ def build_front(
     evaluator: Evaluator,
     objectives: Sequence[Objective],
     *,
+    limits: Sequence[Objective] = (),
+    constraints: Sequence[Constraint] = (),
     progress: Progress,
 ) -> dict[str, Any]:
     """Returns the content of ``front.json`` that follows from a finished search.
 
     Where an objective is not repeatable, the best of the search are partly the luckiest. So the first fronts (as many as
     fit into ``CONTENDERS``) are measured again, all interleaved, and the reported front is the one of the second
-    measurements. Nothing here depends on the test part, which is measured last and for the members only.
+    measurements; so are quantities that only constraints name. A contender that misses a constraint when it is measured
+    again is on the front only if every one of them does. Nothing here depends on the test part, which is measured last and
+    for the members only.
     """
     feasible = [m for m in measurements if m.feasible]
     if not feasible:
@@ -40,7 +45,8 @@ def build_front(
         reasons = "every candidate failed" if failed == len(measurements) else "no candidate met all constraints"
         progress.note(f"the front is empty: {reasons} ({len(measurements)} measured, {failed} failed)")
         return {"members": [], "picks": {}, "hypervolume": 0.0, "reference": []}
-    noisy = [o for o in objectives if not o.repeatable]
+    noisy = [o.final() for o in (*objectives, *limits) if not o.repeatable]
+    predicted = [o.name for o in (*objectives, *limits) if o.final() is not o]
     contenders = _contenders(feasible, with_second_front=bool(noisy))
     progress.begin("measuring the front", len(contenders), "model")
     candidates = [evaluator.candidate(m.architecture)[0] for m in contenders]
@@ -56,6 +62,14 @@ def build_front(
     if not members:
         progress.end()
         raise RunError("no member of the front could be measured again; see the notes above.")
+    feasible_still = [_meets(measured, constraints) for _, _, measured, _ in members]
+    if any(feasible_still) and not all(feasible_still):
+        dropped = len(members) - sum(feasible_still)
+        progress.note(
+            f"{dropped} of {len(members)} contenders missed a constraint when measured again, and are left out"
+        )
+        members = [member for member, still in zip(members, feasible_still, strict=True) if still]
+        feasible_still = [True] * len(members)
     final = np.array([[measured[o.name]["value"] for o in objectives] for _, _, measured, _ in members])
     chosen = sorted(pareto_front(final).tolist(), key=lambda i: tuple(final[i]))
     entries, context = [], {}
@@ -68,9 +82,10 @@ def build_front(
                 "number": measurement.number,
                 "architecture": dict(measurement.architecture),
                 "searched": {o.name: _recorded(measurement, o.name)["value"] for o in objectives},
+                "predicted": {name: _compared(_recorded(measurement, name), measured[name]) for name in predicted},
                 "measured": measured,
                 "test": candidate.quality("test"),
-                "feasible": True,
+                "feasible": feasible_still[i],
             }
         )
         context.update(contexts)
@@ -122,9 +137,22 @@ def _contenders(feasible: Sequence[Measurement], *, with_second_front: bool) -> 
     return [feasible[i] for i in order[: max(front_size, CONTENDERS)]]
 
 
+def _meets(measured: Mapping[str, Mapping[str, Any]], constraints: Sequence[Constraint]) -> bool:
+    """Whether the values that were measured again meet their constraints; the others were met in the search."""
+    return all(c.met(measured[c.objective]["value"]) for c in constraints if c.objective in measured)
+
+
 def _recorded(measurement: Measurement, name: str) -> dict[str, Any]:
     recorded: dict[str, Any] = measurement.details["measured"][name]
     return recorded
+
+
+def _compared(predicted: Mapping[str, float | None], measured: Mapping[str, float | None]) -> dict[str, Any]:
+    """A predicted value with its interval, and whether that meets the interval of the measurement."""
+    low, high = (predicted[end] if predicted[end] is not None else predicted["value"] for end in ("low", "high"))
+    least, most = (measured[end] if measured[end] is not None else measured["value"] for end in ("low", "high"))
+    assert low is not None and high is not None and least is not None and most is not None
+    return {**predicted, "agrees": low <= most and least <= high}
 
 
 def _reference(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

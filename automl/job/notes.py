@@ -74,7 +74,7 @@ def _reason(text: str) -> str:
 
 
 def _infeasible(history: Sequence[Measurement], constraints: Sequence[Constraint]) -> list[str]:
-    measured = [m for m in history if m.values is not None]
+    measured = [m for m in history if m.complete]
     feasible = sum(m.feasible for m in measured)
     if not constraints or not measured or feasible >= _RARELY_FEASIBLE * len(measured):
         return []
@@ -100,7 +100,7 @@ def _growth(history: History, space: SearchSpace, objectives: int) -> list[str]:
         return []
     frontier = Frontier(objectives)
     for measurement in history:
-        frontier.add(measurement.values, measurement.feasible)
+        frontier.hear(measurement)
     quarter = len(history) // 4
     gained = frontier.gain(quarter)
     if gained is None:

@@ -9,7 +9,7 @@ Each stage leaves a file that says it is done, so running the same job again doe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from automl.job.evaluation import Evaluator
 from automl.job.front import build_front
 from automl.job.notes import search_notes
 from automl.job.parts import JobParts, resolve_parts
+from automl.job.warm_start import read_warm_start, resolve_warm_start, write_warm_start
 from automl.job_config import JobConfig
 from automl.objectives.context import cpu_name, versions
 from automl.objectives.feasibility import constraint_ranges
@@ -71,8 +72,13 @@ def run_job(
     parts = resolve_parts(job, host)
     task, supernet = _task_and_supernet(job, parts, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
+    initial = None if overwrite else read_warm_start(folder, job.warm_start, supernet.space)
+    if initial is None:
+        initial = resolve_warm_start(job.warm_start, supernet.space, runs=folder.parent, seed=job.seed)
     run = Run.start(folder, job, overwrite=overwrite)
     with run.lock():
+        if initial and not run.has("warm_start.json"):
+            write_warm_start(run, initial, supernet.space)
         if run.has("split.json"):
             task, supernet = _task_and_supernet(job, parts, host, split=run.read_json("split.json"))
         else:
@@ -83,8 +89,10 @@ def run_job(
         host.hook.automl_job_started(run=run, job=job)
         _train(run, parts, supernet, task, host, progress, stop)
         evaluator = make_evaluator(run, parts, supernet, task)
+        for quantity in parts.quantities:
+            quantity.prepare(supernet, task, progress)
         _ranges(run, parts, supernet, evaluator, progress)
-        history = _search(run, parts, supernet, evaluator, host, progress, stop)
+        history = _search(run, parts, supernet, evaluator, initial, host, progress, stop)
         _finish(run, parts, supernet, task, evaluator, history, host, progress)
     return run
 
@@ -243,6 +251,7 @@ def _search(
     parts: JobParts,
     supernet: Supernet,
     evaluator: Evaluator,
+    initial: Sequence[Architecture],
     host: Host,
     progress: Progress,
     stop: Callable[[], bool],
@@ -254,16 +263,19 @@ def _search(
         total = min(job.trials, space.size())
         frontier = Frontier(len(parts.objectives))
         for measurement in ledger.read():
-            frontier.add(measurement.values, measurement.feasible)
+            frontier.hear(measurement)
         progress.begin("searching", total, "candidate", completed=min(total, frontier.trials))
         progress.watch(frontier, [(o.name, o.unit) for o in parts.objectives])
 
         def measured(measurement: Measurement) -> None:
-            frontier.add(measurement.values, measurement.feasible)
+            frontier.hear(measurement)
             host.hook.automl_candidate_measured(run=run, measurement=measurement)
             progress.advance(status=f"{frontier.failed} failed" if frontier.failed else "")
 
-        patience = job.patience
+        rules = []
+        if job.patience is not None:
+            gain, window = job.patience.gain, job.patience.trials
+            rules.append(Patience(gain, window, objectives=len(parts.objectives), after=len(initial)))
         try:
             history = run_search(
                 space,
@@ -272,9 +284,10 @@ def _search(
                 ledger,
                 trials=job.trials,
                 group_size=job.evaluation.group,
+                initial=initial,
                 state_file=run.path("searcher.json"),
                 time_budget=job.time_budget,
-                rules=[Patience(patience.gain, patience.trials, objectives=len(parts.objectives))] if patience else [],
+                rules=rules,
                 stop=stop,
                 progress=measured,
                 failures_in_a_row=job.failures_in_a_row,
@@ -304,7 +317,9 @@ def _finish(
     }
     if run.has("front.json") and run.read_json("front.json").get("trials", {}).items() >= numbers.items():
         return
-    front = build_front(history, evaluator, parts.objectives, progress=progress)
+    front = build_front(
+        history, evaluator, parts.objectives, limits=parts.limits, constraints=parts.constraints, progress=progress
+    )
     notes = search_notes(
         history, front, space=supernet.space, objectives=parts.objectives, constraints=parts.constraints
     )
@@ -324,6 +339,7 @@ def _finish(
             "seed": run.job.seed,
             "strategy": run.job.strategy,
             "searcher": run.job.searcher,
+            "warm_start": run.job.warm_start,
         },
         "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in history), 3)},
     }

@@ -30,8 +30,12 @@ class Value:
     context: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise ValueError(f"the measured value is {self.value}, not a finite number.")
+        try:
+            finite = math.isfinite(self.value)
+        except TypeError:  # a complex number, None, a text
+            finite = False
+        if not finite:
+            raise ValueError(f"the measured value is {self.value!r}, not a finite number.")
 
     def to_json(self) -> dict[str, Any]:
         """Returns value and interval as a JSON object; the context is left to the caller, as many values share one."""

@@ -60,7 +60,8 @@ class RunFollower:
         for operation in operations:
             values = operation["values"] if operation["value"] is None else [operation["value"]]
             violations = operation["system_attrs"].get("constraints", ())
-            self.frontier.add(values, not any(violation > 0 for violation in violations))
+            fidelity = operation["user_attrs"].get("details", {}).get("fidelity", 1.0)
+            self.frontier.add(values, not any(violation > 0 for violation in violations), fidelity >= 1)
         return bool(operations)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Member:
         searched: values that the search saw, by objective.
         measured: values of the final measurement, by objective: ``{"value": v, "low": l, "high": h}``.
         test: quality on the test part, measured once.
+        predicted: for objectives that were predicted during the search ``{"value": v, "low": l, "high": h, "agrees": a}``.
     """
 
     id: str
@@ -38,11 +39,17 @@ class Member:
     feasible: bool
     number: int | None
     kind: str
+    predicted: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
         """Returns the final value of an objective, or what the search saw where it was not measured again."""
         final = self.measured.get(name, {}).get("value")
         return final if final is not None else self.searched.get(name)
+
+    @property
+    def disagreements(self) -> list[str]:
+        """Objectives whose prediction and measurement have intervals that do not meet."""
+        return [name for name, entry in self.predicted.items() if not entry.get("agrees", True)]
 
     def interval(self, name: str) -> tuple[float, float] | None:
         """Returns the interval of a measured value; None for values without one."""
@@ -231,6 +238,7 @@ def _member(folder: Path, entry: Mapping[str, Any]) -> Member:
             feasible=bool(entry.get("feasible", True)),
             number=entry.get("number"),
             kind=str(entry.get("kind", "subnet")),
+            predicted=dict(entry.get("predicted") or {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'front.json'}: malformed member {entry!r}.") from error

@@ -52,16 +52,23 @@ def front_table(record: RunRecord, *, limit: int | None = None) -> Table:
     with_test = any("error" in member.test for member in members)
     if with_test:
         table.add_column("test error", justify="right", no_wrap=True)
+    predicted = [axis for axis in record.axes if any(axis.name in member.predicted for member in members)]
     for axis in record.axes:
         table.add_column(axis.title, justify="right", no_wrap=True)
+        if axis in predicted:
+            table.add_column("predicted", justify="right", no_wrap=True)
     table.add_column("")
     for member in members:
         badges = record.badges.get(member.id, [])
         cells = [Text(member.id)]
         if with_test:
             cells.append(Text(TEST_ERROR.format(member.test.get("error"))))
-        cells += [_cell(member, axis) for axis in record.axes]
+        for axis in record.axes:
+            cells.append(_cell(member, axis))
+            if axis in predicted:
+                cells.append(Text(axis.format(member.predicted.get(axis.name, {}).get("value")), style="dim"))
         notes = [*badges, *([] if member.feasible else ["misses a constraint"])]
+        notes += [f"{name} is not as predicted" for name in member.disagreements]
         table.add_row(*cells, Text(", ".join(notes)), style="bold" if "knee" in badges else None)
     return table
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from automl.search.hypervolume import hypervolume
+from automl.search.measurement import Measurement
 from automl.search.pareto import FloatMatrix, FloatVector, pareto_front
 
 __all__ = ["Frontier"]
@@ -38,6 +39,7 @@ class Frontier:
         trials: number of trials heard, failed ones included.
         failed: number of them without values.
         infeasible: number of them that miss a constraint.
+        stopped: number of them that were stopped early, so that their values are estimates.
 
     Source:
         Where the reference point should lie: Ishibuchi, Imada, Setoguchi, Nojima 2018, "How to specify a reference point in
@@ -55,6 +57,7 @@ class Frontier:
         self.trials = 0
         self.failed = 0
         self.infeasible = 0
+        self.stopped = 0
         self._objectives: Final = objectives
         self._arrivals: Final[list[int]] = []
         self._rows: Final[list[tuple[float, ...]]] = []
@@ -71,16 +74,28 @@ class Frontier:
         """Number of trials heard when the front last changed; 0 without a front."""
         return self._arrivals[-1] if self._arrivals else 0
 
-    def add(self, values: Sequence[float] | None, feasible: bool = True) -> bool:
+    def hear(self, measurement: Measurement) -> bool:
+        """Hears of one measurement; tells whether the front changed."""
+        return self.add(
+            measurement.values,
+            not any(violation > 0 for violation in measurement.violations),
+            measurement.fidelity >= 1,
+        )
+
+    def add(self, values: Sequence[float] | None, feasible: bool = True, complete: bool = True) -> bool:
         """Hears of one trial; tells whether the front changed.
 
         Args:
             values: one finite number per objective; ``None`` if the trial failed.
             feasible: it meets every constraint.
+            complete: it was measured to the end.
         """
         self.trials += 1
         if values is None:
             self.failed += 1
+            return False
+        if not complete:
+            self.stopped += 1
             return False
         if not feasible:
             self.infeasible += 1

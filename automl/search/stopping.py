@@ -115,6 +115,7 @@ class Patience(StoppingRule):
         gain: smallest share of today's hypervolume, between 0 and 1, that the last ``trials`` trials must have added.
         trials: over how many trials it is judged; also the least number before the rule can end a search.
         objectives: number of objectives.
+        after: so many first trials are heard, but are no part of a window: a warm start begins with the best it has.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -125,19 +126,22 @@ class Patience(StoppingRule):
         significance; a plain difference, which users can check against the curve of the report.
     """
 
-    def __init__(self, gain: float, trials: int, *, objectives: int) -> None:
+    def __init__(self, gain: float, trials: int, *, objectives: int, after: int = 0) -> None:
         if not (0 < gain < 1):
             raise ConfigError(f"patience: gain is {gain}; it must be a share between 0 and 1, such as 0.001.")
         if trials < 1:
             raise ConfigError(f"patience: trials is {trials}; it must be at least 1.")
         self._gain: Final = gain
         self._trials: Final = trials
+        self._after: Final = after
         self._frontier: Final = Frontier(objectives)
 
     def hear(self, measurement: Measurement) -> None:
-        self._frontier.add(measurement.values, measurement.feasible)
+        self._frontier.hear(measurement)
 
     def ending(self) -> Ending | None:
+        if self._frontier.trials < self._after + self._trials:
+            return None
         gained = self._frontier.gain(self._trials)
         if gained is None or gained >= self._gain:
             return None

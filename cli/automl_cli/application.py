@@ -18,6 +18,7 @@ from automl_cli.commands.export import export
 from automl_cli.commands.front import front
 from automl_cli.commands.init_plugin import init_plugin
 from automl_cli.commands.measure import measure
+from automl_cli.commands.reduce import reduce
 from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
 from automl_cli.commands.search import search
@@ -65,6 +66,7 @@ def build_application() -> typer.Typer:
         (report, RUNS),
         (dashboard, RUNS),
         (measure, RUNS),
+        (reduce, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
         (plugins, COMPONENTS),

@@ -62,6 +62,8 @@ def summarise_search(frontier: Frontier) -> str:
     parts = [f"front of {len(frontier.front)}"]
     if frontier.infeasible:
         parts.append(f"{frontier.infeasible} miss a constraint")
+    if frontier.stopped:
+        parts.append(f"{frontier.stopped} stopped early")
     if frontier.failed:
         parts.append(f"{frontier.failed} failed")
     return ", ".join(parts)
