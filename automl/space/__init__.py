@@ -11,6 +11,7 @@ from automl.space.dimensions import (
     as_ordinal,
     dimensions_of,
 )
+from automl.space.restriction import Kept, restrict
 from automl.space.sizes import Number, Size, SizeLike, largest_value, smallest_value
 from automl.space.space import Rule, SearchSpace
 
@@ -19,6 +20,7 @@ __all__ = [
     "Categorical",
     "Dimension",
     "Guard",
+    "Kept",
     "Number",
     "Ordinal",
     "Rule",
@@ -30,5 +32,6 @@ __all__ = [
     "as_ordinal",
     "dimensions_of",
     "largest_value",
+    "restrict",
     "smallest_value",
 ]

@@ -17,6 +17,7 @@ from automl_cli.commands.doctor import doctor
 from automl_cli.commands.export import export
 from automl_cli.commands.front import front
 from automl_cli.commands.init_plugin import init_plugin
+from automl_cli.commands.latency import latency
 from automl_cli.commands.measure import measure
 from automl_cli.commands.reduce import reduce
 from automl_cli.commands.report import report
@@ -76,6 +77,7 @@ def build_application() -> typer.Typer:
         (schema, AUTHORS),
     ):
         application.command(name=function.__name__.replace("_", "-"), rich_help_panel=panel)(function)
+    application.add_typer(latency, rich_help_panel=RUNS)
     return application
 
 

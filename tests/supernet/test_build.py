@@ -200,6 +200,57 @@ def test_options_reach_the_block_and_rules_the_space(host: Host, tmp_path: Path)
     assert supernet.space.size() == 2 * (3 + 1)
 
 
+ONLY = """output: b
+only:
+  a.width: 5
+  b.depth: [2, 3]
+  b.blocks.0.choice: [toy.fixed]
+  b.blocks.1.toy_plain.kernel: [3]
+"""
+
+
+def test_a_narrower_space_holds_the_kept_choices_and_extracts_the_same_networks(host: Host, tmp_path: Path) -> None:
+    whole, narrow = _randomised(_build(host, tmp_path, TWO)), _randomised(_build(host, tmp_path, TWO, ONLY))
+    # Kernel of a, three widths of b, and per depth: block 0 is fixed, block 1 two choices, block 2 three.
+    assert narrow.space.size() == 2 * 3 * (2 + 2 * 3)
+    assert "b.blocks.0.toy_plain.kernel" not in narrow.space.dimensions
+    assert narrow.active in set(narrow.space.enumerate())
+    x = torch.randn(2, 3, 9, 7, dtype=torch.float64)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        architecture, other = narrow.space.sample(rng), narrow.space.sample(rng)
+        assert architecture["a.width"] == 5
+        narrow.activate(architecture)
+        assert narrow.active == architecture
+        expected = narrow(x)
+        narrow.activate(other)
+        torch.testing.assert_close(narrow.extract(architecture)(x), expected, rtol=0, atol=1e-12)
+        assert narrow.active == other
+        torch.testing.assert_close(whole.extract(whole.space.canonical(architecture))(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("a.widht: [5]", r"only.a.widht: unknown dimension 'a.widht'. Did you mean 'a.width'"),
+        ("a.width: [6]", r"only.a.width: 6 is not a choice of Ordinal\(5, 7\)"),
+        (
+            "b.blocks.0.choice: toy.plan",
+            r"only.b.blocks.0.choice: 'toy.plan' is not a choice .* Did you mean 'toy.plain'",
+        ),
+        ("a.width: []", r"only.a.width"),
+        ("a.width: {at: 5}", r"only.a.width"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_file_and_line(
+    host: Host, tmp_path: Path, entry: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"space.yaml:8: {message}"):
+        _build(host, tmp_path, TWO, f"output: b\nonly:\n  {entry}\n")
+    with pytest.raises(ConfigError, match=r"space.yaml:\d+: only: .*exclude every architecture"):
+        _build(host, tmp_path, TWO, "output: b\nforbid: [{a.width: 5, b.depth: 1}]\nonly: {a.width: 5, b.depth: 1}\n")
+
+
 def test_weights_save_and_load_and_foreign_ones_are_refused(host: Host, tmp_path: Path) -> None:
     supernet, again = _randomised(_build(host, tmp_path, TWO)), _build(host, tmp_path, TWO).double()
     supernet.save(tmp_path / "weights.safetensors")
