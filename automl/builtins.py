@@ -94,6 +94,11 @@ def automl_searchers() -> list[Searcher]:
             summary="Uniform sampling without repetition",
             target="automl.search.random:Random",
         ),
+        Searcher(
+            name="successive-halving",
+            summary="Random search whose weak candidates see few validation samples",
+            target="automl.search.successive_halving:SuccessiveHalving",
+        ),
     ]
 
 

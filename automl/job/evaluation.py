@@ -1,7 +1,8 @@
 """Measuring candidates: extract, calibrate, then every objective on the extracted model.
 
 The supernet is never changed by a measurement, so a measured value depends on nothing but the architecture, and the model
-that is exported later is the one that was measured.
+that is exported later is the one that was measured. Candidates of a group share the work on what they have in common;
+their values are those of each alone.
 """
 
 from __future__ import annotations
@@ -9,21 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from torch import nn
 
+from automl.job.group_quality import GroupQuality
+from automl.job.preparation import Preparation
+from automl.job.validation import ValidationSet
 from automl.job_config import EvaluationConfig
 from automl.objectives.candidate import Candidate
 from automl.objectives.constraints import Constraint
 from automl.objectives.objective import Objective
 from automl.objectives.value import Value
-from automl.search.measurement import Outcome
+from automl.search.measurement import Measurement, Outcome
 from automl.space import Architecture
-from automl.supernet import Supernet, calibrate
+from automl.supernet import Supernet
 from automl.tasks.task import Task
 
 __all__ = ["Evaluator"]
+
+Quality: TypeAlias = Callable[[str], tuple[dict[str, float], int] | None]
+_MEGABYTE: Final = 1 << 20
 
 
 class Evaluator:
@@ -52,53 +59,81 @@ class Evaluator:
         seed: int,
         remember_context: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self._supernet: Final = supernet
-        self._task: Final = task
-        self._objectives: Final = tuple(objectives)
-        self._quantities: Final = (*objectives, *limits)
-        self._constraints: Final = tuple(constraints)
+        self.task: Final = task
+        self.objectives: Final = tuple(objectives)
+        self.quantities: Final = (*objectives, *limits)
+        self.constraints: Final = tuple(constraints)
         self._config: Final = config
+        memory = config.sharing_memory * _MEGABYTE
+        self.prepare: Final = Preparation(
+            supernet,
+            task,
+            seed=seed,
+            samples=config.calibration_samples,
+            batch_size=config.calibration_batch_size,
+            memory=memory,
+        )
+        self.validation: Final = ValidationSet(
+            task, batch_size=config.batch_size, limit=config.validation_samples, memory=memory
+        )
         self._remember: Final = remember_context
         self._seen_contexts: Final[set[str]] = set()
-        self._calibration: Final = [
-            batch.inputs
-            for batch in task.calibration_batches(seed, config.calibration_samples, config.calibration_batch_size)
-        ]
 
     def candidate(self, architecture: Architecture) -> tuple[Candidate, dict[str, Any]]:
-        """Returns the extracted, calibrated candidate and what its calibration did."""
-        model: nn.Module = self._supernet.extract(architecture)
-        report = calibrate(model, self._calibration)
+        """Returns the extracted, calibrated candidate and what its calibration did.
+
+        Raises:
+            Exception: whatever the candidate raises.
+        """
+        (prepared,) = self.prepare([architecture])
+        if isinstance(prepared, Exception):
+            raise prepared
+        quality = GroupQuality(self.task, self.validation, {0: prepared.model})
+        return self.wrap(architecture, prepared.model, quality.of(0)), prepared.calibration.to_dict()
+
+    def wrap(self, architecture: Architecture, model: nn.Module, quality: Quality) -> Candidate:
+        """Returns a candidate whose quality comes from elsewhere; see ``Candidate``."""
         config = self._config
-        candidate = Candidate(
-            architecture, model, self._task, batch_size=config.batch_size, limit=config.validation_samples
+        return Candidate(
+            architecture,
+            model,
+            self.task,
+            batch_size=config.batch_size,
+            limit=config.validation_samples,
+            measured=quality,
         )
-        return candidate, report.to_dict()
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Outcome]:
         """Measures a group; a candidate that raises is a failure of its own and touches no other."""
-        candidates: dict[int, Candidate] = {}
         details: list[dict[str, Any]] = [{} for _ in architectures]
         failures: dict[int, Exception] = {}
-        for i, architecture in enumerate(architectures):
-            try:
-                candidates[i], details[i]["calibration"] = self.candidate(architecture)
-            except Exception as error:
-                failures[i] = error
-        measured = self._measure(candidates, failures)
-        for i, values in measured.items():
-            details[i]["measured"] = {name: value.to_json() for name, value in values.items()}
-            details[i]["contexts"] = {name: self._context(value) for name, value in values.items() if value.context}
-        return [
-            Outcome.failed(failures[i], details[i])
-            if i in failures
-            else Outcome(
-                values=[measured[i][o.name].value for o in self._objectives],
-                violations=[c.violation(measured[i][c.objective].value) for c in self._constraints],
-                details=details[i],
-            )
-            for i in range(len(architectures))
-        ]
+        models: dict[int, nn.Module] = {}
+        for i, prepared in enumerate(self.prepare(architectures)):
+            if isinstance(prepared, Exception):
+                failures[i] = prepared
+            else:
+                models[i] = prepared.model
+                details[i]["calibration"] = prepared.calibration.to_dict()
+        quality = GroupQuality(self.task, self.validation, models)
+        candidates = {i: self.wrap(architectures[i], model, quality.of(i)) for i, model in models.items()}
+        measured = self.measured(candidates, failures, self.quantities)
+        return [self.outcome(measured.get(i, {}), failures.get(i), details[i]) for i in range(len(architectures))]
+
+    def hear(self, measurement: Measurement) -> None:
+        """Hears of every measurement of a search; nothing here depends on them."""
+
+    def outcome(self, values: Mapping[str, Value], failure: Exception | None, details: dict[str, Any]) -> Outcome:
+        """Returns the outcome of a candidate: its values with their contexts, or its failure."""
+        if values:
+            details["measured"] = {name: value.to_json() for name, value in values.items()}
+            details["contexts"] = {name: self._context(value) for name, value in values.items() if value.context}
+        if failure is not None:
+            return Outcome.failed(failure, details)
+        return Outcome(
+            values=[values[o.name].value for o in self.objectives],
+            violations=[c.violation(values[c.objective].value) for c in self.constraints],
+            details=details,
+        )
 
     def measure(
         self, candidates: Sequence[Candidate], objectives: Sequence[Objective]
@@ -106,24 +141,24 @@ class Evaluator:
         """Measures given objectives of given candidates, interleaved where an objective does that."""
         numbered = dict(enumerate(candidates))
         failures: dict[int, Exception] = {}
-        measured = self._measure(numbered, failures, objectives)
+        measured = self.measured(numbered, failures, objectives)
         return [failures.get(i) or measured[i] for i in range(len(candidates))]
 
-    def _measure(
-        self,
-        candidates: Mapping[int, Candidate],
-        failures: dict[int, Exception],
-        objectives: Sequence[Objective] | None = None,
+    def measured(
+        self, candidates: Mapping[int, Candidate], failures: dict[int, Exception], objectives: Sequence[Objective]
     ) -> dict[int, dict[str, Value]]:
-        measured: dict[int, dict[str, Value]] = {i: {} for i in candidates}
-        for objective in self._quantities if objectives is None else objectives:
+        """Returns the values of numbered candidates by objective; those that fail are added to ``failures``."""
+        values: dict[int, dict[str, Value]] = {i: {} for i in candidates}
+        for objective in objectives:
             alive = [i for i in candidates if i not in failures]
             for i, value in zip(alive, objective.measure_group([candidates[i] for i in alive]), strict=True):
                 if isinstance(value, Exception):
                     failures[i] = value
+                elif not isinstance(value, Value):
+                    failures[i] = TypeError(f"objective {objective.name!r} gave {value!r:.100} instead of a Value.")
                 else:
-                    measured[i][objective.name] = value
-        return measured
+                    values[i][objective.name] = value
+        return values
 
     def _context(self, value: Value) -> str:
         text = json.dumps(value.context, sort_keys=True, default=str)

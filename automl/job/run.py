@@ -22,6 +22,7 @@ from automl.job.evaluation import Evaluator
 from automl.job.front import build_front
 from automl.job.notes import search_notes
 from automl.job.parts import JobParts, resolve_parts
+from automl.job.staged_evaluation import search_evaluation
 from automl.job.warm_start import read_warm_start, resolve_warm_start, write_warm_start
 from automl.job_config import JobConfig
 from automl.objectives.context import cpu_name, versions
@@ -276,11 +277,15 @@ def _search(
         if job.patience is not None:
             gain, window = job.patience.gain, job.patience.trials
             rules.append(Patience(gain, window, objectives=len(parts.objectives), after=len(initial)))
+        searcher = parts.searcher(space)
+        evaluate = search_evaluation(evaluator, searcher, job.evaluation, job.seed)
+        if job.evaluation.racing and evaluate is evaluator:
+            progress.note("racing: this searcher or task does not allow it, so every candidate is measured in full")
         try:
             history = run_search(
                 space,
-                parts.searcher(space),
-                evaluator,
+                searcher,
+                evaluate,
                 ledger,
                 trials=job.trials,
                 group_size=job.evaluation.group,
@@ -290,6 +295,7 @@ def _search(
                 rules=rules,
                 stop=stop,
                 progress=measured,
+                heard=evaluate.hear,
                 failures_in_a_row=job.failures_in_a_row,
             )
         finally:

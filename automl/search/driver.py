@@ -52,6 +52,7 @@ def run_search(
     rules: Sequence[StoppingRule] = (),
     stop: Callable[[], bool] | None = None,
     progress: Callable[[Measurement], None] | None = None,
+    heard: Callable[[Measurement], None] | None = None,
     failures_in_a_row: int = 50,
 ) -> History:
     """Searches until a budget is spent, the space is exhausted or a rule says so; the same call again goes on.
@@ -79,6 +80,8 @@ def run_search(
         rules: further reasons to end; new ones, which have heard nothing.
         stop: asked before every group whether to end now.
         progress: called after each new measurement is recorded; not for those of earlier starts.
+        heard: called for each measurement after the searcher has heard of it, those of earlier starts included. An
+            evaluation that goes by what was measured before learns it from here, and then resumes exactly, too.
         failures_in_a_row: number of consecutive failures after which the search gives up.
 
     Returns:
@@ -97,7 +100,7 @@ def run_search(
     if space.digest != ledger.space.digest:
         raise ConfigError("the ledger was opened for another search space than the one to search.")
     first = list(dict.fromkeys(space.architecture(a) for a in initial if space.allows(a)))
-    run = _Run(searcher, evaluate, ledger, state_file, progress, all_rules, failures_in_a_row)
+    run = _Run(searcher, evaluate, ledger, state_file, progress, heard, all_rules, failures_in_a_row)
     return run.until_it_ends(budget, first, group_size, stop)
 
 
@@ -111,6 +114,7 @@ class _Run:
         ledger: Ledger,
         state_file: Path | None,
         progress: Callable[[Measurement], None] | None,
+        heard: Callable[[Measurement], None] | None,
         rules: Sequence[StoppingRule],
         failures_in_a_row: int,
     ) -> None:
@@ -119,6 +123,7 @@ class _Run:
         self._ledger: Final = ledger
         self._state_file: Final = state_file
         self._progress: Final = progress
+        self._heard: Final = heard
         self._rules: Final = rules
         self._patience: Final = failures_in_a_row
         recorded = ledger.read()
@@ -175,6 +180,8 @@ class _Run:
         reached = None
         for result in results:
             self._measured.append(result)
+            if self._heard is not None:
+                self._heard(result)
             for rule in self._rules:
                 rule.hear(result)
             if self._count_failure(result):

@@ -26,7 +26,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from automl.search.pareto import FloatVector
 
 __all__ = ["Race", "Scores", "Standing", "rung_sizes"]
 
-Scores: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.float64]
+Scores: TypeAlias = npt.NDArray[Any]
 """One score for each sample, small is good: truth values for wrong answers, or numbers from 0 to 1."""
 
 _FIRST: Final = 128
