@@ -28,8 +28,8 @@ class _QuietHandler(WSGIRequestHandler):
 def make_dashboard(folder: Path, host: str, port: int) -> WSGIServer:
     """Returns a server of the dashboard of a run; the caller lets it serve and closes it.
 
-    A journal file is read without a lock, so the search that writes it goes on undisturbed. A database is opened as its
-    job names it; there the dashboard could write, as it can on every study of Optuna.
+    A journal file is read without a lock, so the search that writes it goes on undisturbed; a database is opened as its job
+    names it. Requests that would change anything are refused.
 
     Args:
         folder: the run folder.
@@ -48,11 +48,21 @@ def make_dashboard(folder: Path, host: str, port: int) -> WSGIServer:
         ) from error
     application = wsgi(_storage(folder))
     try:
-        return make_server(host, port, application, server_class=_Server, handler_class=_QuietHandler)
+        return make_server(host, port, _read_only(application), server_class=_Server, handler_class=_QuietHandler)
     except OSError as error:
         raise RunError(
             f"{host}:{port}: cannot be listened on: {error.strerror or error}. Choose another --port; 0 takes a free one."
         ) from error
+
+
+def _read_only(application: Any) -> Any:
+    def answer(environment: dict[str, Any], start_response: Any) -> Any:
+        if environment["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return application(environment, start_response)
+        start_response("403 Forbidden", [("Content-Type", "application/json")])
+        return [b'{"reason": "The run is shown read-only; nothing can be changed here."}']
+
+    return answer
 
 
 def _storage(folder: Path) -> Any:

@@ -126,11 +126,15 @@ def _row(record: RunRecord, member: Member, columns: Sequence[Axis]) -> str:
         value = member.test.get("error") if final else member.value(axis.name)
         interval = None if final else member.interval(axis.name)
         small = f" <small>{escape(axis.format_interval(*interval))}</small>" if interval else ""
+        predicted = None if final else member.predicted.get(axis.name)
+        if predicted:
+            small += f"<br><small>predicted {escape(axis.format(predicted.get('value')))}</small>"
         data = "" if value is None else f' data-value="{value!r}"'
         cells.append(f'<td class="number"{data}>{escape(axis.format(value))}{small}</td>')
     notes = "".join(f'<span class="badge">{escape(name)}</span>' for name in record.badges.get(member.id, []))
     if not member.feasible:
         notes += '<span class="bad">misses a constraint</span>'
+    notes += "".join(f'<span class="bad">{escape(name)} is not as predicted</span>' for name in member.disagreements)
     return f'<tr data-id="{escape(member.id)}">{"".join(cells)}<td>{notes}</td></tr>'
 
 

@@ -34,12 +34,20 @@ def render_reference() -> str:
         inspect.cleandoc(_plain(command.help)),
         _table(command, positional=False),
     ]
-    for name, sub in command.commands.items():
+    for name, sub in _commands(command):
         parts.append(f"## automl {name}")
         parts.append(f"    {_usage(name, sub)}")
         parts.append(inspect.cleandoc(_plain(sub.help)))
         parts += [table for table in (_table(sub, positional=True), _table(sub, positional=False)) if table]
     return "\n\n".join([*parts, _EXIT_CODES])
+
+
+def _commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields all commands with their full names, those of groups behind their group."""
+    for name, command in group.commands.items():
+        yield f"{prefix}{name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix}{name} ")
 
 
 def _usage(name: str, command: Any) -> str:

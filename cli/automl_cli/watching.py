@@ -59,7 +59,9 @@ def _write_lines(follower: RunFollower, every: float) -> None:
         follower.poll()
         if follower.finished:
             return
-        line = f"{_count(follower)}: {summarise_search(follower.frontier)}"
+        line = _count(follower)
+        if follower.frontier.trials:
+            line += f": {summarise_search(follower.frontier)}"
         if line != shown:
             print_result(line)
             shown = line
