@@ -38,9 +38,9 @@ def search_notes(
 ) -> list[dict[str, str]]:
     """Returns notes, each ``{"kind": …, "text": …}``, in the order in which they matter.
 
-    Kinds: ``ended`` (which budget or rule ended the search), ``failures``, ``infeasible``, ``growth`` (whether more trials
-    would help), ``noise`` (how far values scatter, beside the gaps between neighbours on the front), ``edge`` (members lie
-    at the edge of the space).
+    Kinds: ``ended`` (which budget or rule ended the search), ``failures``, ``infeasible``, ``racing`` (what stopping
+    candidates early has saved), ``growth`` (whether more trials would help), ``noise`` (how far values scatter, beside the
+    gaps between neighbours on the front), ``edge`` (members lie at the edge of the space).
 
     Args:
         history: everything measured, and why it ended.
@@ -53,6 +53,7 @@ def search_notes(
     notes = [("ended", f"ended after {len(history)} candidates: {history.ending.message}")]
     notes += [("failures", text) for text in _failures(history)]
     notes += [("infeasible", text) for text in _infeasible(history, constraints)]
+    notes += [("racing", text) for text in _racing(history)]
     notes += [("growth", text) for text in _growth(history, space, len(objectives))]
     notes += [("noise", text) for o in objectives if not o.repeatable for text in _noise(members, o.name, o.unit)]
     notes += [("edge", text) for text in _edge(members, space)]
@@ -74,8 +75,8 @@ def _reason(text: str) -> str:
 
 
 def _infeasible(history: Sequence[Measurement], constraints: Sequence[Constraint]) -> list[str]:
-    measured = [m for m in history if m.complete]
-    feasible = sum(m.feasible for m in measured)
+    measured = [m for m in history if m.values is not None]
+    feasible = sum(not any(violation > 0 for violation in m.violations) for m in measured)
     if not constraints or not measured or feasible >= _RARELY_FEASIBLE * len(measured):
         return []
     if feasible:
@@ -91,6 +92,18 @@ def _infeasible(history: Sequence[Measurement], constraints: Sequence[Constraint
         if excess > 0
     )
     return [f"no candidate met all constraints; the closest one missed {broken}"]
+
+
+def _racing(history: Sequence[Measurement]) -> list[str]:
+    measured = [m for m in history if m.values is not None]
+    stopped = sum(not m.complete for m in measured)
+    if not stopped:
+        return []
+    saved = 1 - sum(m.fidelity for m in measured) / len(measured)
+    return [
+        f"{stopped} of {len(measured)} candidates were stopped early, which saved {saved:.0%} of all sample evaluations; their "
+        "values are estimates and not on the front"
+    ]
 
 
 def _growth(history: History, space: SearchSpace, objectives: int) -> list[str]:

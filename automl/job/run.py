@@ -320,6 +320,8 @@ def _finish(
     numbers = {
         "complete": sum(m.values is not None for m in history),
         "failed": sum(m.values is None for m in history),
+        "stopped": sum(m.values is not None and not m.complete for m in history),
+        "evaluations": round(sum(m.fidelity for m in history if m.values is not None), 6),
     }
     if run.has("front.json") and run.read_json("front.json").get("trials", {}).items() >= numbers.items():
         return

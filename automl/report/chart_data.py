@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from automl.report.axis import TEST_ERROR, Axis
 from automl.report.growth import Growth, trial_front
 from automl.report.record import RunRecord
@@ -53,7 +55,8 @@ def _trials(record: RunRecord) -> dict[str, Any]:
         "ids": trials.ids,
         "numbers": trials.numbers,
         "columns": columns,
-        "infeasible": [i for i, feasible in enumerate(trials.feasible.tolist()) if not feasible],
+        "infeasible": np.flatnonzero(~trials.feasible).tolist(),
+        "stopped": np.flatnonzero(trials.feasible & ~trials.complete).tolist(),
     }
 
 

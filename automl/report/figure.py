@@ -60,7 +60,7 @@ def _draw_single(panel: Panel, record: RunRecord) -> None:
     axis = record.axes[0]
     values = record.trials.values[:, 0] * axis.scale
     panel.scatter(record.trials.numbers, values, s=9, c=TRIAL, alpha=0.5, linewidths=0, label="all trials")
-    best = np.minimum.accumulate(np.where(record.trials.feasible, values, np.inf))
+    best = np.minimum.accumulate(np.where(record.trials.usable, values, np.inf))
     panel.plot(record.trials.numbers, best, color=FRONT, drawstyle="steps-post", label="best so far")
     panel.set_xlabel("trial number")
     panel.set_ylabel(_literal(axis.label))

@@ -88,7 +88,7 @@ class RunFollower:
     def _read_database(self) -> None:
         trials = read_trials(self._folder, self._storage, len(self.axes))
         self.frontier = Frontier(len(self.axes))
-        for row, feasible in zip(trials.values, trials.feasible, strict=True):
-            self.frontier.add(row, bool(feasible))
+        for row, feasible, complete in zip(trials.values, trials.feasible, trials.complete, strict=True):
+            self.frontier.add(row, bool(feasible), bool(complete))
         for _ in trials.failures:
             self.frontier.add(None)

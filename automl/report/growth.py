@@ -36,8 +36,8 @@ class Growth:
 
 
 def trial_front(trials: Trials) -> list[int]:
-    """Returns the positions of the non-dominated trials among the feasible ones, by the first objective."""
-    usable = np.flatnonzero(trials.feasible & np.isfinite(trials.values).all(axis=1))
+    """Returns the positions of the non-dominated trials among those that may enter a front, by the first objective."""
+    usable = np.flatnonzero(trials.usable)
     if not len(usable):
         return []
     front = usable[pareto_front(trials.values[usable])]
@@ -52,7 +52,7 @@ def measure_growth(record: RunRecord) -> Growth | None:
     not exact there.
     """
     trials = record.trials
-    usable = trials.feasible & np.isfinite(trials.values).all(axis=1)
+    usable = trials.usable
     objectives = trials.values.shape[1]
     if usable.sum() < 2 or not objectives:
         return None

@@ -37,6 +37,7 @@ class Trials:
         numbers: trial number of each.
         values: ``(trials, objectives)``, all to be minimised.
         feasible: ``(trials,)``, whether every constraint is met.
+        complete: ``(trials,)``, whether it was measured in full; the values of others are estimates and on no front.
         failures: candidates without values; they are in none of the arrays.
     """
 
@@ -44,10 +45,16 @@ class Trials:
     numbers: list[int]
     values: npt.NDArray[np.float64]
     feasible: npt.NDArray[np.bool_]
+    complete: npt.NDArray[np.bool_]
     failures: list[Failure] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """``(trials,)``, whether it may enter a front."""
+        return self.feasible & self.complete & np.isfinite(self.values).all(axis=1)
 
 
 def no_trials(objectives: int) -> Trials:
@@ -106,6 +113,7 @@ def _collect(rows: Iterable[Mapping[str, Any]], objectives: int, source: str) ->
     numbers: list[int] = []
     values: list[Sequence[float]] = []
     feasible: list[bool] = []
+    complete: list[bool] = []
     failures: list[Failure] = []
     for number, row in enumerate(rows):
         identifier = str(row["user"].get("architecture", ""))
@@ -120,6 +128,8 @@ def _collect(rows: Iterable[Mapping[str, Any]], objectives: int, source: str) ->
         ids.append(identifier)
         numbers.append(number)
         values.append(row["values"])
+        complete.append(float((row["user"].get("details") or {}).get("fidelity", 1.0)) >= 1)
         feasible.append(not any(violation > 0 for violation in row["system"].get("constraints", ())))
     matrix = np.array(values, dtype=np.float64).reshape(len(values), objectives)
-    return Trials(ids, numbers, matrix, np.array(feasible, dtype=np.bool_), failures)
+    flags = (np.array(flag, dtype=np.bool_) for flag in (feasible, complete))
+    return Trials(ids, numbers, matrix, *flags, failures)

@@ -19,10 +19,16 @@ def record(make_run: Callable[..., Path]) -> RunRecord:
     return read_run(make_run(trials=0, epochs=0))
 
 
-def with_values(record: RunRecord, values: list[list[float]], feasible: list[bool] | None = None) -> RunRecord:
+def with_values(
+    record: RunRecord,
+    values: list[list[float]],
+    feasible: list[bool] | None = None,
+    complete: list[bool] | None = None,
+) -> RunRecord:
     matrix = np.array(values, dtype=np.float64)
     count = len(matrix)
-    trials = Trials([f"{i}" for i in range(count)], list(range(count)), matrix, np.array(feasible or [True] * count))
+    flags = (np.array(given or [True] * count) for given in (feasible, complete))
+    trials = Trials([f"{i}" for i in range(count)], list(range(count)), matrix, *flags)
     return replace(record, trials=trials, axes=[Axis(f"o{i}") for i in range(matrix.shape[1])], summary={})
 
 
@@ -59,6 +65,16 @@ def test_four_objectives_show_the_share_of_the_front(record: RunRecord) -> None:
     growth = measure_growth(with_values(record, [[2.0] * 4, [0.0, 1, 1, 1], [1, 0.0, 1, 1], [9.0] * 4]))
     assert growth is not None
     assert growth.values == [0.0, 50.0, 100.0, 100.0]
+
+
+def test_front_and_growth_leave_out_estimates_of_stopped_trials(record: RunRecord) -> None:
+    values = [[4.0, 4.0], [1.0, 3.0], [0.5, 0.5], [2.0, 2.0]]
+    stopped = with_values(record, values, complete=[True, True, False, True])
+    assert trial_front(stopped.trials) == [1, 3]
+    growth, without = measure_growth(stopped), measure_growth(with_values(record, [values[i] for i in (0, 1, 3)]))
+    assert growth is not None
+    assert without is not None
+    assert growth.values[-1] == without.values[-1]
 
 
 def test_front_leaves_infeasible_trials_out(record: RunRecord) -> None:

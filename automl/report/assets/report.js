@@ -63,8 +63,9 @@
     const xs = trialColumn(ix), ys = trialColumn(iy);
     if (!xs || !ys || !xs.length) return [];
     const missed = new Set(data.trials.infeasible);
-    const rows = { feasible: [], infeasible: [] };
-    for (let i = 0; i < xs.length; i++) rows[missed.has(i) ? "infeasible" : "feasible"].push(i);
+    const stopped = new Set(data.trials.stopped);
+    const rows = { measured: [], infeasible: [], stopped: [] };
+    for (let i = 0; i < xs.length; i++) rows[missed.has(i) ? "infeasible" : stopped.has(i) ? "stopped" : "measured"].push(i);
     const many = xs.length > MANY;
     const trace = (name, kept, marker) => {
       const indices = many && !webgl ? spread(kept, WITHOUT_WEBGL) : kept;
@@ -76,7 +77,10 @@
       };
     };
     const size = many ? 4 : 7;
-    const traces = [trace("all trials", rows.feasible, { size, color: css("--trial"), opacity: many ? 0.35 : 0.55 })];
+    const traces = [trace("all trials", rows.measured, { size, color: css("--trial"), opacity: many ? 0.35 : 0.55 })];
+    if (rows.stopped.length) {
+      traces.unshift(trace("stopped early, estimated", rows.stopped, { size, color: css("--trial"), symbol: "circle-open", opacity: 0.5 }));
+    }
     if (rows.infeasible.length) {
       traces.unshift(trace("constraint missed", rows.infeasible, { size, color: css("--miss"), symbol: "x-thin-open", opacity: 0.6 }));
     }
