@@ -1,10 +1,15 @@
-"""Names that examples in docstrings may use without importing them."""
+"""Settings of the whole suite: a cache folder of its own, and names that examples in docstrings may use."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 import pytest
+
+# Tables of timed blocks that tests make must neither be found by nor find those of the user.
+os.environ["AUTOML_CACHE"] = tempfile.mkdtemp(prefix="automl-test-cache-")
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def build_objective(
     Args:
         host: knows the installed objectives and runtimes.
         name: name of the objective.
-        options: its options; a ``runtime`` is given by name.
+        options: its options; a ``runtime`` is given by name, and what the runtime itself takes as ``runtime_options``.
         where: place in the job; messages start with it.
 
     Raises:
@@ -34,5 +34,7 @@ def build_objective(
     where = f"{where}: {name}"
     settings = parse_options(kind.options_model, options or {}, where).model_dump()
     if "runtime" in settings:
-        settings["runtime"] = host.find("runtime", settings["runtime"], where=f"{where}.runtime").load()()
+        runtime = host.find("runtime", settings["runtime"], where=f"{where}.runtime").load()
+        given = parse_options(runtime.options_model, settings.pop("runtime_options", {}), f"{where}.runtime_options")
+        settings["runtime"] = runtime(**given.model_dump())
     return kind(**settings)

@@ -5,10 +5,41 @@ from __future__ import annotations
 import functools
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["cpu_name", "versions"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from automl.objectives.runtimes.runtime import Runtime
+
+__all__ = ["cpu_name", "serving_context", "versions"]
+
+
+def serving_context(runtime: Runtime, tensors: Iterable[Tensor], *, batch_size: int, threads: int) -> dict[str, Any]:
+    """Returns everything but the network itself that decides how long a forward takes; other contexts are never compared.
+
+    Args:
+        runtime: what runs the network.
+        tensors: weights, then inputs of the network.
+        batch_size: samples in one forward.
+        threads: threads of one forward.
+    """
+    tensors = list(tensors)
+    dtypes = [str(tensor.dtype).removeprefix("torch.") for tensor in tensors if tensor.is_floating_point()]
+    return {
+        "runtime": runtime.name,
+        **runtime.facts(),
+        "batch_size": batch_size,
+        "dtype": dtypes[0] if dtypes else "none",
+        "device": str(tensors[-1].device) if tensors else "none",
+        "threads": threads,
+        "denormals": "flushed to zero",
+        "cpu": cpu_name(),
+        "versions": versions("torch", "automl-supernets", *runtime.distributions),
+    }
 
 
 @functools.cache

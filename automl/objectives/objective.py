@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
 from automl.objectives.candidate import Candidate
 from automl.objectives.options import NoOptions
 from automl.objectives.value import Value
+from automl.progress import Progress
+
+if TYPE_CHECKING:
+    from automl.supernet import Supernet
+    from automl.tasks import Task
 
 __all__ = ["Objective"]
 
@@ -27,7 +32,7 @@ class Objective(ABC):
         unit: unit of the values in plain text; empty for pure numbers.
         repeatable: a second measurement gives the same value; where it does not, the members of a front are measured again.
         options_model: pydantic model of the keyword arguments. A field called ``runtime`` holds the name of a runtime;
-            the objective is given the runtime itself.
+            the objective is given the runtime itself, built with the options in the field ``runtime_options``.
     """
 
     name: ClassVar[str]
@@ -55,3 +60,18 @@ class Objective(ABC):
             except Exception as error:
                 results.append(error)
         return results
+
+    def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:  # noqa: B027  # optional, not forgotten
+        """Called once before a search, for what an objective must know about the whole space; does nothing by default.
+
+        What it finds out may be used in ``measure`` only if a search that is killed and started again finds the same.
+
+        Args:
+            supernet: gives the networks of the space; its weights must not be changed.
+            task: what the networks are for.
+            progress: receives progress.
+        """
+
+    def final(self) -> Objective:
+        """Returns the objective that measures the members of the front: itself, unless it predicts during a search."""
+        return self

@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from automl.objectives.runtimes.part_session import HookedSession, PartSession
 from automl.objectives.runtimes.runtime import Runtime
 from automl.objectives.trace import Trace
 
@@ -29,3 +30,14 @@ class Eager(Runtime):
                 model(*inputs)
 
         return session
+
+    def prepare_parts(
+        self,
+        model: nn.Module,
+        inputs: Sequence[Tensor],
+        *,
+        threads: int,
+        trace: Callable[[], Trace],
+        parts: Sequence[str],
+    ) -> PartSession:
+        return HookedSession(model, inputs, parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -10,17 +12,20 @@ from torch import nn
 from automl.errors import ExportError, MissingExtraError
 from automl.objectives.inference_copy import inference_copy
 from automl.objectives.quiet import quiet
+from automl.objectives.runtimes.part_session import innermost_part
 from automl.objectives.trace import Trace
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["require_onnx", "to_onnx"]
+__all__ = ["part_of_name", "require_onnx", "to_onnx"]
 
 _LARGEST: Final = 2**31 - 1
+_SCOPES: Final = "pkg.torch.onnx.name_scopes"
+_MARK: Final = "part"
 
 
-def to_onnx(model: nn.Module, trace: Trace) -> ModelProto:
+def to_onnx(model: nn.Module, trace: Trace, parts: Sequence[str] = ()) -> ModelProto:
     """Converts a network by ``torch.export`` and torch's ONNX exporter, and lets the ONNX checker look at it.
 
     Notes on where each node came from are removed: they hold paths and source lines of the exporting machine, and take
@@ -47,6 +52,8 @@ def to_onnx(model: nn.Module, trace: Trace) -> ModelProto:
                 verbose=False,
             )
             proto: ModelProto = converted.model_proto if converted is not None else onnx.ModelProto()
+            if parts:
+                _mark_parts(proto, parts)
             _strip(proto)
             size = proto.ByteSize()
             if size <= _LARGEST:
@@ -73,6 +80,35 @@ def require_onnx() -> None:
             f"ONNX needs {', '.join(missing)}, which is not installed. "
             "Install it with: pip install 'automl-supernets[export]'"
         )
+
+
+def part_of_name(name: str) -> int | None:
+    """Returns the position of the part that a node or value of this name belongs to; None for names without a mark.
+
+    Example:
+        >>> part_of_name("part12/relu_1_nchwc"), part_of_name("ReorderInput")
+        (12, None)
+    """
+    mark, slash, _ = name.partition("/")
+    number = mark.removeprefix(_MARK)
+    return int(number) if slash and number != mark and number.isdecimal() else None
+
+
+def _mark_parts(proto: ModelProto, parts: Sequence[str]) -> None:
+    positions = {path: position for position, path in enumerate(parts)}
+    outside = {value.name for value in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer)}
+    names: dict[str, str] = {}
+    for node in proto.graph.node:
+        scopes = [ast.literal_eval(item.value) for item in node.metadata_props if item.key == _SCOPES]
+        path = [scope for scope in scopes[0][:-1] if scope][-1:] if scopes else []
+        mark = f"{_MARK}{positions[innermost_part(path[0] if path else '', parts)]}/"
+        node.name = mark + node.name
+        names.update({name: mark + name for name in node.output if name and name not in outside})
+    for node in proto.graph.node:
+        for field in (node.input, node.output):
+            renamed = [names.get(name, name) for name in field]
+            del field[:]
+            field.extend(renamed)
 
 
 def _strip(proto: ModelProto) -> None:

@@ -1,0 +1,250 @@
+"""Predicted latency: the sum of the blocks of a network in a table, corrected by what whole networks take."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, final
+
+from automl.errors import AutomlError, UserError
+from automl.objectives.candidate import Candidate
+from automl.objectives.prediction.correction import fit_correction, fit_parts
+from automl.objectives.prediction.parts import Part, parts_of
+from automl.objectives.prediction.profiling import Inside, drift, interleaved_parts, part_medians
+from automl.objectives.prediction.table import BlockTable, Entry
+from automl.objectives.runtimes.eager import Eager
+from automl.objectives.runtimes.part_session import PartSession
+from automl.objectives.runtimes.runtime import Runtime
+from automl.objectives.timing import steady_machine
+from automl.objectives.value import Value
+
+__all__ = ["LatencyPredictor", "UnprofiledError"]
+
+_SMALLEST: Final = 1e-6
+"""Milliseconds that a part takes at least; a module that does nothing may be below the resolution of a clock."""
+
+
+class UnprofiledError(UserError):
+    """A network has a part that the table does not hold; nothing is extrapolated."""
+
+
+@final
+class LatencyPredictor:
+    """Predicts latencies from a block table, and adds to the table what it lacks when it is told to.
+
+    Args:
+        table: what is known.
+        runtime: what runs the networks.
+        batch_size: samples in one forward.
+        threads: threads of one forward.
+        repeats: visits to each network.
+        warmup: untimed forwards before the first visit.
+        budget: seconds for each network.
+        measure_whole: measures whole networks; returns milliseconds, or the exception of a network.
+    """
+
+    def __init__(
+        self,
+        table: BlockTable,
+        *,
+        runtime: Runtime,
+        batch_size: int,
+        threads: int,
+        repeats: int,
+        warmup: int,
+        budget: float,
+        measure_whole: Callable[[Sequence[Candidate]], list[float | Exception]],
+    ) -> None:
+        self.table: Final = table
+        self._runtime: Final = runtime
+        self._batch_size: Final = batch_size
+        self._threads: Final = threads
+        self._timing: Final = {"repeats": repeats, "warmup": warmup, "budget": budget}
+        self._measure_whole: Final = measure_whole
+
+    @property
+    def sees_parts(self) -> bool:
+        """Whether blocks are timed inside networks; otherwise they are fitted to whole networks."""
+        return self._runtime.sees_parts
+
+    def predict(self, candidate: Candidate, parts: Sequence[Part] | None = None) -> Value:
+        """Returns the predicted milliseconds with a 95 % prediction interval.
+
+        Args:
+            candidate: the network; runs once, to see the shapes that enter its parts, unless ``parts`` are given.
+            parts: its parts.
+
+        Raises:
+            UnprofiledError: the table lacks one of its parts, or has no correction yet; says which, and what to do.
+        """
+        parts = self.parts(candidate) if parts is None else parts
+        missing = self.missing(parts)
+        correction = self.table.correction
+        if missing or correction is None:
+            raise UnprofiledError(self._refusal(candidate, missing))
+        ms = correction.predict(sum(self.table.entries[part.key].ms for part in parts))
+        margin = correction.margin
+        context = {
+            "parts": correction.parts,
+            "correction": [round(correction.intercept, 6), round(correction.slope, 6)],
+            "margin": round(margin, 4),
+        }
+        return Value(ms, max(0.0, ms * (1 - margin)), ms * (1 + margin), context)
+
+    def parts(self, candidate: Candidate) -> list[Part]:
+        """Returns the parts of a network; costs one forward."""
+        return parts_of(candidate.model, candidate.example_inputs(self._batch_size))
+
+    def missing(self, parts: Sequence[Part]) -> list[Part]:
+        """Returns the parts that the table does not hold, one for each key."""
+        unknown = {part.key: part for part in reversed(parts) if part.key not in self.table.entries}
+        return list(unknown.values())
+
+    def profile(self, candidates: Sequence[Candidate], *, fit: bool = False) -> dict[int, Exception]:
+        """Times the parts of networks, interleaved, and adds what the table lacks; known parts keep their times.
+
+        Args:
+            candidates: the networks.
+            fit: they are typical networks of the space, so fit the correction to them.
+
+        Returns:
+            The exceptions of networks that could not be timed, by their positions.
+        """
+        if not self.sees_parts:
+            return self._profile_whole(candidates, fit=fit)
+        failures: dict[int, Exception] = {}
+        sessions: dict[int, PartSession] = {}
+        parts: dict[int, list[Part]] = {}
+        for i, candidate in enumerate(candidates):
+            try:
+                parts[i] = self.parts(candidate)
+                sessions[i] = self._session(self._runtime, candidate, parts[i])
+            except Exception as error:
+                failures[i] = error
+        with steady_machine(self._threads):
+            results = interleaved_parts(list(sessions.values()), **self._timing)  # type: ignore[arg-type]
+        samples: dict[int, Inside] = {}
+        for i, result in zip(sessions, results, strict=True):
+            if isinstance(result, Exception):
+                failures[i] = result
+            else:
+                samples[i] = result
+        entries = self._inside({i: parts[i] for i in samples}, samples)
+        correction = None
+        if fit and samples and self.table.correction is None:
+            times = {key: entry.ms for key, entry in entries.items()} | self._known()
+            totals = [sum(times[part.key] for part in parts[i]) for i in samples]
+            whole = [1e3 * statistics.median(inside.whole) for inside in samples.values()]
+            correction = fit_correction(totals, whole, "inside")
+        self.table.add(entries, correction)
+        return failures
+
+    def _inside(self, parts: Mapping[int, Sequence[Part]], samples: Mapping[int, Inside]) -> dict[str, Entry]:
+        medians: dict[str, list[float]] = {}
+        first: dict[str, Part] = {}
+        visits: Counter[str] = Counter()
+        for i, inside in samples.items():
+            runs = Counter(part.path for part in parts[i])
+            times = part_medians(inside.parts)
+            for part in parts[i]:
+                medians.setdefault(part.key, []).append(1e3 * times[part.path] / runs[part.path])
+                visits[part.key] += len(inside.parts)
+                first.setdefault(part.key, part)
+        factor = drift(self._known(), medians)
+        return {
+            key: Entry(max(_SMALLEST, factor * statistics.median(times)), visits[key], first[key].describe())
+            for key, times in medians.items()
+            if key not in self.table.entries
+        }
+
+    def _profile_whole(self, candidates: Sequence[Candidate], *, fit: bool) -> dict[int, Exception]:
+        """Fits parts to whole networks where the runtime cannot look inside; parts in eager torch are the prior."""
+        failures: dict[int, Exception] = {}
+        measured: dict[int, float] = {}
+        for i, result in enumerate(self._whole(candidates)):
+            if isinstance(result, Exception):
+                failures[i] = result
+            else:
+                measured[i] = result
+        if not measured:
+            return failures
+        parts = {i: self.parts(candidates[i]) for i in measured}
+        prior = self._eager({i: candidates[i] for i in measured}, parts)
+        known = self._known()
+        keys = sorted({part.key for found in parts.values() for part in found if part.key not in known})
+        entries: dict[str, Entry] = {}
+        if keys:
+            counts = [[sum(part.key == key for part in parts[i]) for key in keys] for i in measured]
+            rest = [
+                max(0.02 * ms, ms - sum(known.get(part.key, 0.0) for part in parts[i])) for i, ms in measured.items()
+            ]
+            rows = [row for row, count in enumerate(counts) if any(count)]
+            fitted = fit_parts([counts[r] for r in rows], [rest[r] for r in rows], [prior[key] for key in keys])
+            texts = {part.key: part.describe() for found in parts.values() for part in found}
+            entries = {
+                key: Entry(max(_SMALLEST, float(ms)), 0, texts[key]) for key, ms in zip(keys, fitted, strict=True)
+            }
+        correction = None
+        if fit and self.table.correction is None:
+            times = {key: entry.ms for key, entry in entries.items()} | known
+            totals = [sum(times[part.key] for part in parts[i]) for i in measured]
+            correction = fit_correction(totals, list(measured.values()), "fitted")
+        self.table.add(entries, correction)
+        return failures
+
+    def _whole(self, candidates: Sequence[Candidate]) -> list[float | Exception]:
+        """Measures whole networks that the table does not know; each result is kept at once."""
+        results: list[float | Exception] = []
+        for candidate in candidates:
+            name = candidate.architecture.id if candidate.architecture is not None else ""
+            if name in self.table.networks:
+                results.append(self.table.networks[name])
+                continue
+            (result,) = self._measure_whole([candidate])
+            if name and not isinstance(result, Exception):
+                self.table.add({}, networks={name: result})
+            results.append(result)
+        return results
+
+    def _eager(self, candidates: Mapping[int, Candidate], parts: Mapping[int, Sequence[Part]]) -> dict[str, float]:
+        sessions = [self._session(Eager(), candidate, parts[i]) for i, candidate in candidates.items()]
+        with steady_machine(self._threads):
+            results = interleaved_parts(sessions, repeats=5, warmup=1, budget=1.0)
+        times: dict[str, list[float]] = {}
+        for i, result in zip(candidates, results, strict=True):
+            if isinstance(result, Exception):
+                raise AutomlError(f"a network that was measured elsewhere does not run here: {result}") from result
+            medians = part_medians(result.parts)
+            for part in parts[i]:
+                times.setdefault(part.key, []).append(medians[part.path])
+        return {key: max(1e-9, statistics.median(found)) for key, found in times.items()}
+
+    def _session(self, runtime: Runtime, candidate: Candidate, parts: Sequence[Part]) -> PartSession:
+        session = runtime.prepare_parts(
+            candidate.model,
+            candidate.example_inputs(self._batch_size),
+            threads=self._threads,
+            trace=candidate.trace,
+            parts=list(dict.fromkeys(part.path for part in parts)),
+        )
+        assert session is not None, "asked only of runtimes that look inside"
+        return session
+
+    def _known(self) -> dict[str, float]:
+        return {key: entry.ms for key, entry in self.table.entries.items()}
+
+    def _refusal(self, candidate: Candidate, missing: Sequence[Part]) -> str:
+        architecture: Mapping[str, Any] = candidate.architecture or {}
+        name = candidate.architecture.id if candidate.architecture is not None else "the network"
+        todo = (
+            f"'automl latency profile SPACE --runtime {self._runtime.name}' with the same data, threads and batch size"
+        )
+        if not missing:
+            return f"{name}: the latency table has no correction yet; {todo} measures whole networks and fits it."
+        shown = "; ".join(part.describe(architecture) for part in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        return (
+            f"{name}: latency is not predicted beyond what was profiled, and the table lacks {shown}{more}. {todo} times "
+            "these blocks."
+        )

@@ -1,0 +1,107 @@
+"""Timing the parts of several networks fairly: in turns, each visit warmed up, each network also as a whole."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from automl.objectives.runtimes.part_session import PartSession
+
+__all__ = ["Inside", "drift", "interleaved_parts", "part_medians"]
+
+_LEAST_ROUNDS: Final = 3
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Samples of one network.
+
+    Attributes:
+        parts: for each visit the seconds of each part by its path.
+        whole: for each visit the seconds of the network that nothing watches.
+    """
+
+    parts: list[dict[str, float]]
+    whole: list[float]
+
+
+def interleaved_parts(
+    sessions: Sequence[PartSession],
+    *,
+    repeats: int,
+    warmup: int,
+    budget: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Inside | Exception]:
+    """Times networks whole and in parts, A B C A B C.
+
+    Each visit runs the network once untimed, which brings its data back into the caches, then once whole, then once watched.
+
+    Args:
+        sessions: the networks; each is finished here.
+        repeats: visits to each network.
+        warmup: untimed forwards of each network before the first round.
+        budget: seconds for each network on average; no further round starts after that, but three always run.
+        clock: returns the time in seconds.
+
+    Returns:
+        For each network its samples, or the exception that it raised.
+    """
+    failures: dict[int, Exception] = {}
+    whole: list[list[float]] = [[] for _ in sessions]
+    start = clock()
+    for done in range(-1, repeats):  # round -1 warms up
+        if done >= _LEAST_ROUNDS and clock() - start > budget * len(sessions):
+            break
+        for index, session in enumerate(sessions):
+            if index in failures:
+                continue
+            try:
+                for _ in range(1 if done >= 0 else warmup):
+                    session.whole()
+                if done >= 0:
+                    before = clock()
+                    session.whole()
+                    whole[index].append(clock() - before)
+                    session.run()
+            except Exception as error:
+                failures[index] = error
+    results: list[Inside | Exception] = []
+    for index, session in enumerate(sessions):
+        try:
+            parts = session.finish()
+            results.append(failures.get(index) or Inside(parts, whole[index]))
+        except Exception as error:
+            results.append(failures.get(index) or error)
+    return results
+
+
+def part_medians(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the median seconds of each part over all visits."""
+    return {path: statistics.median(times[path] for times in samples) for path in samples[0]}
+
+
+def drift(known: Mapping[str, float], now: Mapping[str, Sequence[float]], share: float = 0.2) -> float:
+    """Returns by what new times are multiplied to fit those of a table that was measured at another time.
+
+    A machine is faster at one time than at another. Parts that the table knows were timed again beside the new ones, so
+    the ratio of their sums says by how much.
+
+    Args:
+        known: times in the table, by key.
+        now: medians of this time, by key, one for each place; any unit that both share.
+        share: known parts must take this much of the whole time to be trusted; otherwise 1 is returned.
+
+    Example:
+        >>> drift({"a": 2.0}, {"a": [1.0], "b": [3.0]})
+        2.0
+    """
+    total = sum(sum(times) for times in now.values())
+    shared = {key: statistics.median(times) for key, times in now.items() if key in known}
+    again = sum(shared.values())
+    if not again or sum(sum(now[key]) for key in shared) < share * total:
+        return 1.0
+    return sum(known[key] for key in shared) / again
