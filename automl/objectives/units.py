@@ -13,7 +13,7 @@ from typing import Final
 
 from automl.errors import ConstraintError, did_you_mean
 
-__all__ = ["BUILT_IN_UNITS", "Quantity", "format_value", "quantity_of", "read_number"]
+__all__ = ["BUILT_IN_UNITS", "Quantity", "format_duration", "format_value", "quantity_of", "read_number"]
 
 BUILT_IN_UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {"error": "", "latency": "ms", "loss": "", "macs": "", "params": "", "peak-memory": "B", "size": "B"}
@@ -144,6 +144,20 @@ def format_value(objective: str, value: float | None, unit: str | None = None) -
                 return f"{value / scale / factor:.3g} {prefix}{'B' if quantity.kind == 'bytes' else ''}".rstrip()
         return f"{value / scale:.4g} {'B' if quantity.kind == 'bytes' else ''}".rstrip()
     return f"{value:.3g} {quantity.unit}".rstrip()
+
+
+def format_duration(seconds: float) -> str:
+    """Returns a time that people wait, in whole units.
+
+    Example:
+        >>> format_duration(4.6), format_duration(83.4), format_duration(7_322)
+        ('5 s', '1 min 23 s', '2 h 2 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _described(quantity: Quantity) -> str:

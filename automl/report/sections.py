@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from automl.objectives.units import BUILT_IN_UNITS
+from automl.objectives.units import BUILT_IN_UNITS, format_duration
 from automl.report.axis import TEST_ERROR, Axis
 from automl.report.drawing import draw_network, family_colours
 from automl.report.growth import Growth
@@ -68,7 +68,7 @@ def tiles(record: RunRecord) -> str:
     if record.training:
         found.append((f"{len(record.training):,}", "epochs trained"))
     if trials.get("seconds"):
-        found.append((_duration(float(trials["seconds"])), "spent searching"))
+        found.append((format_duration(float(trials["seconds"])), "spent searching"))
     return "".join(f'<div class="tile"><b>{escape(v)}</b><span>{escape(t)}</span></div>' for v, t in found)
 
 
@@ -329,14 +329,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(inner) for inner in value)
     return "yes" if value is True else "no" if value is False else str(value)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"
 
 
 def anchors_present(sections: Iterable[str]) -> list[tuple[str, str]]:

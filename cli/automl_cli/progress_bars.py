@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from automl.objectives.units import format_duration
 from automl_cli.console import status
 from automl_cli.search_view import draw_search, summarise_search
 
@@ -86,7 +87,7 @@ class PlainProgress:
         fresh = self._done - self._first
         if self._total and fresh > 0 and self._done < self._total:
             remaining = (now - self._started) / fresh * (self._total - self._done)
-            left = f", about {_duration(remaining)} left"
+            left = f", about {format_duration(remaining)} left"
         of = f"/{self._total}" if self._total else ""
         if self._frontier is not None:
             status = summarise_search(self._frontier)
@@ -99,7 +100,7 @@ class PlainProgress:
     def end(self) -> None:
         """Writes how long the stage took."""
         if self._stage:
-            self._write(f"{self._stage}: done after {_duration(time.monotonic() - self._started)}")
+            self._write(f"{self._stage}: done after {format_duration(time.monotonic() - self._started)}")
         self._stage = ""
 
     def _write(self, text: str) -> None:
@@ -189,11 +190,3 @@ class _Bars:
 
 def _plural(unit: str, count: int) -> str:
     return unit if count == 1 else f"{unit}s"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
