@@ -131,5 +131,6 @@ def _collect(rows: Iterable[Mapping[str, Any]], objectives: int, source: str) ->
         complete.append(float((row["user"].get("details") or {}).get("fidelity", 1.0)) >= 1)
         feasible.append(not any(violation > 0 for violation in row["system"].get("constraints", ())))
     matrix = np.array(values, dtype=np.float64).reshape(len(values), objectives)
-    flags = (np.array(flag, dtype=np.bool_) for flag in (feasible, complete))
-    return Trials(ids, numbers, matrix, *flags, failures)
+    return Trials(
+        ids, numbers, matrix, np.array(feasible, dtype=np.bool_), np.array(complete, dtype=np.bool_), failures
+    )
