@@ -12,6 +12,7 @@ from automl.host import (
     Exporter,
     Family,
     Host,
+    Importable,
     Objective,
     PluginRecord,
     Runtime,
@@ -60,6 +61,12 @@ def checks_for(component: Component, host: Host, *, exempt: Mapping[str, str] | 
         ValueError: an exempt check does not exist, or a reason is empty.
     """
     function = _CHECKS_OF.get(type(component))
+    missing = component.missing() if isinstance(component, Importable) else []
+    if missing:
+        reason = f"needs {', '.join(missing)}, which is not installed"
+        return [
+            Check(f"{component.kind} {component.name}", "can be imported", partial(_check_loads, component), reason)
+        ]
     if function is None:
         checks = [Check(f"{component.kind} {component.name}", "can be imported", partial(_check_loads, component))]
     else:

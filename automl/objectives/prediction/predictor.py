@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, final
 
 from automl.errors import AutomlError, UserError
@@ -42,6 +44,7 @@ class LatencyPredictor:
         warmup: untimed forwards before the first visit.
         budget: seconds for each network.
         measure_whole: measures whole networks; returns milliseconds, or the exception of a network.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -55,12 +58,13 @@ class LatencyPredictor:
         warmup: int,
         budget: float,
         measure_whole: Callable[[Sequence[Candidate]], list[float | Exception]],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.table: Final = table
         self._runtime: Final = runtime
         self._batch_size: Final = batch_size
         self._threads: Final = threads
-        self._timing: Final = {"repeats": repeats, "warmup": warmup, "budget": budget}
+        self._time_parts: Final = partial(interleaved_parts, repeats=repeats, warmup=warmup, budget=budget, clock=clock)
         self._measure_whole: Final = measure_whole
 
     @property
@@ -123,7 +127,7 @@ class LatencyPredictor:
             except Exception as error:
                 failures[i] = error
         with steady_machine(self._threads):
-            results = interleaved_parts(list(sessions.values()), **self._timing)  # type: ignore[arg-type]
+            results = self._time_parts(list(sessions.values()))
         samples: dict[int, Inside] = {}
         for i, result in zip(sessions, results, strict=True):
             if isinstance(result, Exception):
