@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from automl.objectives.objective import Objective
 from automl.progress import Progress
 from automl.search.hypervolume import hypervolume
 from automl.search.measurement import Measurement
-from automl.search.pareto import knee, nondominated_sort, pareto_front
+from automl.search.pareto import knee, pareto_front
+from automl.search.remeasured import contenders
 
 __all__ = ["build_front", "pick_members"]
-
-CONTENDERS: Final = 64
-"""At most so many candidates are measured again for the reported front."""
 
 
 def build_front(
@@ -47,12 +45,12 @@ def build_front(
         return {"members": [], "picks": {}, "hypervolume": 0.0, "reference": []}
     noisy = [o.final() for o in (*objectives, *limits) if not o.repeatable]
     predicted = [o.name for o in (*objectives, *limits) if o.final() is not o]
-    contenders = _contenders(feasible, with_second_front=bool(noisy))
-    progress.begin("measuring the front", len(contenders), "model")
-    candidates = [evaluator.candidate(m.architecture)[0] for m in contenders]
-    again = evaluator.measure(candidates, noisy) if noisy else [{} for _ in contenders]
+    chosen_again = contenders(feasible, noisy=bool(noisy))
+    progress.begin("measuring the front", len(chosen_again), "model")
+    candidates = [evaluator.candidate(m.architecture)[0] for m in chosen_again]
+    again = evaluator.measure(candidates, noisy) if noisy else [{} for _ in chosen_again]
     members = []
-    for measurement, candidate, values in zip(contenders, candidates, again, strict=True):
+    for measurement, candidate, values in zip(chosen_again, candidates, again, strict=True):
         if isinstance(values, Exception):
             progress.note(f"{measurement.architecture.id} failed when it was measured again: {values}")
             continue
@@ -126,15 +124,6 @@ def pick_members(front: Mapping[str, Any], expression: str) -> list[dict[str, An
     if found:
         raise ConfigError(f"--pick {expression}: several members start so: {', '.join(m['id'] for m in found)}.")
     raise ConfigError(f"--pick {expression}: no such member of the front.{did_you_mean(expression, choices)}")
-
-
-def _contenders(feasible: Sequence[Measurement], *, with_second_front: bool) -> list[Measurement]:
-    values = np.array([m.values for m in feasible])
-    ranks = nondominated_sort(values)
-    limit = 1 if with_second_front else 0
-    order = [i for i in np.argsort(ranks, kind="stable").tolist() if ranks[i] <= limit]
-    front_size = int((ranks == 0).sum())
-    return [feasible[i] for i in order[: max(front_size, CONTENDERS)]]
 
 
 def _meets(measured: Mapping[str, Mapping[str, Any]], constraints: Sequence[Constraint]) -> bool:

@@ -9,6 +9,7 @@ from automl.search.measurement import Measurement, Outcome
 from automl.search.optuna_adapter import OptunaSampler
 from automl.search.pareto import crowding, knee, nondominated_sort, pareto_front
 from automl.search.random import Random
+from automl.search.remeasured import Remeasured, remeasured_front
 from automl.search.searcher import Searcher
 from automl.search.stopping import Ending, Patience, StoppingRule, TimeBudget, TrialBudget
 from automl.search.unseen import Unseen
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "Patience",
     "Random",
+    "Remeasured",
     "Searcher",
     "StoppingRule",
     "TimeBudget",
@@ -35,5 +37,6 @@ __all__ = [
     "knee",
     "nondominated_sort",
     "pareto_front",
+    "remeasured_front",
     "run_search",
 ]
