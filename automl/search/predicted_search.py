@@ -1,0 +1,252 @@
+"""The inner search of predictor-assisted searchers: thousands of predicted architectures for a handful of measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from automl.search.expected_improvement import ExpectedImprovement
+from automl.search.measurement import Measurement
+from automl.search.pareto import FloatMatrix, FloatVector, IntVector, nondominated_sort
+from automl.search.predictors import (
+    KINDS,
+    Committee,
+    Costs,
+    Features,
+    GaussianProcess,
+    Predictor,
+    Scale,
+    Score,
+    choose,
+    rank_correlation,
+)
+from automl.search.survival import survivors
+from automl.search.unseen import IndexMatrix, Unseen
+from automl.search.variation import Variation
+from automl.space import SearchSpace
+
+__all__ = ["LEAST", "PredictedSearch"]
+
+LEAST: Final = 6
+"""Measured candidates without which nothing is predicted."""
+_MOST_ROWS: Final = 400
+_POOL: Final = 400
+_GENERATIONS: Final = 4
+_PARENTS: Final = 40
+_RANDOM_SHARE: Final = 0.15
+_GROWTH: Final = 1.3
+_FEW_STEPS: Final = 15
+_LEAST_CHANCE: Final = 0.02
+_REFERENCE: Final = 1.1
+
+
+class PredictedSearch:
+    """Learns from measurements and proposes architectures that are predicted to widen the front.
+
+    Every objective has its own predictors, chosen by cross-validated rank correlation whenever the measurements have grown
+    by 30 % and refitted for each proposal. An evolutionary search then maximises the expected gain in hypervolume over
+    architectures that nobody has measured; the batch is taken greedily, each member as if the earlier ones had already
+    been measured, so its members complement each other. Chances of failing and of missing a constraint are predicted as well.
+
+    Args:
+        space: the search space.
+        objectives: number of objectives.
+        exploration: share of the predictors' standard deviation that counts; 0 trusts the means.
+        costs: analytic costs that become features.
+    """
+
+    def __init__(self, space: SearchSpace, *, objectives: int, exploration: float, costs: Costs | None = None) -> None:
+        self._space: Final = space
+        self._objectives: Final = objectives
+        self._exploration: Final = exploration
+        self._features: Final = Features(space, costs)
+        self._variation: Final = Variation(space)
+        self._rows: list[IndexMatrix] = []
+        self._measured: list[Measurement] = []
+        self._weights: dict[str, list[float]] = {}
+        self._scores: dict[str, Score] = {}
+        self._scored_at = 0
+
+    def __len__(self) -> int:
+        """Number of candidates with values."""
+        return sum(measurement.values is not None for measurement in self._measured)
+
+    @property
+    def scores(self) -> Sequence[Score]:
+        """How well each objective is predicted, as of the last choice of predictors."""
+        return [self._scores[str(j)] for j in range(self._objectives) if str(j) in self._scores]
+
+    def learn(self, results: Sequence[Measurement]) -> None:
+        """Takes measurements in."""
+        if results:
+            self._rows.extend(self._space.to_indices([result.architecture for result in results]))
+            self._measured.extend(results)
+
+    def state(self) -> dict[str, Any]:
+        """Returns what later proposals depend on besides the measurements."""
+        return {
+            "weights": self._weights,
+            "scores": {name: score.to_json() for name, score in self._scores.items()},
+            "scored_at": self._scored_at,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes back what ``state`` returned."""
+        self._weights = {str(name): [float(w) for w in weights] for name, weights in state["weights"].items()}
+        self._scores = {
+            name: Score(tuple(score["chosen"]), float(score["correlation"]), dict(score["each"]))
+            for name, score in state["scores"].items()
+        }
+        self._scored_at = int(state["scored_at"])
+
+    def propose(self, n: int, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
+        """Returns up to ``n`` distinct unseen rows, most promising first; fewer only if no more were found.
+
+        Args:
+            n: number wanted.
+            unseen: what may be proposed.
+            rng: source of all draws.
+        """
+        kept = self._training_rows()
+        rows = np.array(self._rows)[kept]
+        values, feasible = self._targets(kept)
+        low, span = values.min(axis=0), np.ptp(values, axis=0)
+        scaled = (values - low) / np.where(span > 0, span, 1.0)
+        scales = [Scale(column) for column in scaled.T]
+        targets = [scale.target(column) for scale, column in zip(scales, scaled.T, strict=True)]
+        models = self._models(rows, targets)
+        chance = self._chance(rng)
+        measured = scaled[feasible] if feasible.any() else scaled
+        reference = np.full(values.shape[1], _REFERENCE)
+
+        def improvement(candidates: IndexMatrix) -> tuple[ExpectedImprovement, FloatVector]:
+            predicted = [model.predict(candidates) for model in models]
+            return ExpectedImprovement(
+                measured,
+                reference,
+                [mean for mean, _ in predicted],
+                [self._exploration * deviation for _, deviation in predicted],
+                scales,
+            ), chance(candidates)
+
+        ranks = nondominated_sort(measured)
+        parents = rows[feasible][ranks == 0] if feasible.any() else rows[ranks == 0]
+        pool = self._evolved(parents, improvement, unseen, rng)
+        if not len(pool):
+            return unseen.draw(rng, n)
+        gain, likely = improvement(pool)
+        chosen: list[int] = []
+        for _ in range(min(n, len(pool))):
+            gains = gain.gains() * likely
+            gains[chosen] = -1.0
+            if gains.max() <= 0:
+                # Nothing is expected to widen the front: the least dominated are the best guess.
+                gains = -gain.expected.sum(axis=1)
+                gains[chosen] = -np.inf
+            best = int(np.argmax(gains))
+            chosen.append(best)
+            gain.believe(best)
+        return pool[chosen]
+
+    def _evolved(self, parents: IndexMatrix, improvement: Any, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
+        """Evolves unseen rows towards large expected gains; returns the best of all generations."""
+        pool = np.zeros((0, len(self._space.names)), dtype=np.int64)
+        merit = np.zeros(0)
+        breeders = parents
+        for generation in range(_GENERATIONS):
+            count = _POOL if generation else 2 * _POOL
+            draws = int(_RANDOM_SHARE * count) if generation == 0 else 0
+            pairs = rng.integers(len(breeders), size=(2, count - draws))
+            children = np.where(
+                rng.random((count - draws, 1)) < 0.4,
+                self._variation.cross(breeders[pairs[0]], breeders[pairs[1]], rng),
+                breeders[pairs[0]],
+            )
+            # Half of the children are near their parents, the others go farther.
+            changes = 1.0 + (np.arange(len(children)) % 2)
+            near, far = children[changes < 2], children[changes >= 2]
+            rows = np.concatenate(
+                [self._variation.mutate(near, rng, 0.7), self._variation.mutate(far, rng, 2.0), unseen.draw(rng, draws)]
+                if draws
+                else [self._variation.mutate(near, rng, 0.7), self._variation.mutate(far, rng, 2.0)]
+            )
+            rows = np.unique(np.concatenate([pool, rows]), axis=0)
+            rows = rows[unseen.new(rows)]
+            if not len(rows):
+                break
+            gain, likely = improvement(rows)
+            merit = gain.gains() * likely
+            order = np.argsort(-merit, kind="stable")[:_POOL]
+            pool, merit = rows[order], merit[order]
+            breeders = np.concatenate([pool[:_PARENTS], parents])
+        return pool
+
+    def _training_rows(self) -> IntVector:
+        """Positions of the measured candidates to learn from: the best and an even choice of the rest, at most 400."""
+        usable = np.array([i for i, m in enumerate(self._measured) if m.values is not None])
+        if len(usable) <= _MOST_ROWS:
+            return usable
+        values = np.array([self._measured[i].values for i in usable])
+        best = usable[survivors(values, self._violations(usable), _MOST_ROWS // 2)]
+        rest = np.setdiff1d(usable, best)
+        spread = rest[np.linspace(0, len(rest) - 1, _MOST_ROWS - len(best)).astype(int)]
+        return np.sort(np.concatenate([best, spread]))
+
+    def _targets(self, kept: IntVector) -> tuple[FloatMatrix, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Values to model, and who is feasible; while nobody is, the only value is the sum of violations."""
+        feasible = np.array([self._measured[i].feasible for i in kept])
+        if feasible.any():
+            return np.array([self._measured[i].values for i in kept]), feasible
+        violations = self._violations(kept)
+        worst = violations.max(axis=0, initial=0.0)
+        return (violations / np.where(worst > 0, worst, 1.0)).sum(axis=1)[:, None], feasible
+
+    def _violations(self, positions: IntVector) -> FloatMatrix:
+        width = max((len(self._measured[i].violations) for i in positions), default=0)
+        matrix = np.zeros((len(positions), width))
+        for row, i in enumerate(positions):
+            matrix[row, : len(self._measured[i].violations)] = self._measured[i].violations
+        return matrix
+
+    def _models(self, rows: IndexMatrix, targets: Sequence[FloatVector]) -> list[Committee]:
+        renewed = len(self._measured) >= _GROWTH * self._scored_at or len(self._scores) != len(targets)
+        models: list[Committee] = []
+        for j, target in enumerate(targets):
+            name = str(j)
+            if renewed:
+                committee, self._scores[name] = choose(self._features, rows, target)
+            else:
+                committee = self._refitted(name, rows, target)
+            models.append(committee)
+            for member in committee.members:
+                if isinstance(member, GaussianProcess) and member.weights is not None:
+                    self._weights[name] = [float(weight) for weight in member.weights]
+        if renewed:
+            self._scores = {str(j): self._scores[str(j)] for j in range(len(targets))}
+            self._scored_at = len(self._measured)
+        return models
+
+    def _refitted(self, name: str, rows: IndexMatrix, target: FloatVector) -> Committee:
+        members: list[Predictor] = []
+        for kind in self._scores[name].chosen:
+            if kind == GaussianProcess.name and name in self._weights:
+                start = np.array(self._weights[name])
+                members.append(GaussianProcess(self._features, start=start, iterations=_FEW_STEPS))
+            else:
+                members.append(KINDS[kind](self._features))
+            members[-1].fit(rows, target)
+        return Committee(members)
+
+    def _chance(self, rng: np.random.Generator) -> Any:
+        """Returns a function: probability that candidates neither fail nor miss a constraint."""
+        fine = np.array([measurement.feasible for measurement in self._measured])
+        if fine.all() or not fine.any():
+            return lambda candidates: np.ones(len(candidates))
+        recent = np.arange(max(0, len(fine) - _MOST_ROWS), len(fine))
+        model = KINDS["ridge"](self._features)
+        if fine[recent].all() or not fine[recent].any() or len(recent) < LEAST:
+            return lambda candidates: np.ones(len(candidates))
+        model.fit(np.array(self._rows)[recent], fine[recent].astype(np.float64))
+        return lambda candidates: np.clip(model.predict(candidates)[0], _LEAST_CHANCE, 1.0)
