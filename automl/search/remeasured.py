@@ -84,8 +84,8 @@ def remeasured_front(
     means, halves = searched, np.zeros_like(searched)
     if candidates and not fixed.all():
         rounds = np.stack([_measure(candidates, evaluate, objectives) for _ in range(repeats)])
-        usable: npt.NDArray[np.bool_] = ~np.isnan(rounds).any(axis=(0, 2))
-        candidates = [m for m, use in zip(candidates, usable.tolist(), strict=True) if use]
+        usable = np.flatnonzero(~np.isnan(rounds).any(axis=(0, 2)))
+        candidates = [candidates[i] for i in usable.tolist()]
         searched, rounds = searched[usable], rounds[:, usable]
         means = np.where(fixed, searched, rounds.mean(axis=0))
         halves = np.where(fixed, 0.0, _quantile(repeats) * rounds.std(axis=0, ddof=1) / np.sqrt(repeats))

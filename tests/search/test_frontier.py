@@ -42,13 +42,13 @@ def test_curve_rises_to_one_and_agrees_with_gain(objectives: int, count: int, se
 
 def test_gain_is_the_share_of_the_volume_that_came_late() -> None:
     frontier = Frontier(2)
-    for row in ((4.0, 0.0), (0.0, 4.0), (3.0, 3.0), (2.0, 2.0)):
+    for row in ((90.0, 50.0), (4.0, 0.0), (0.0, 4.0), (3.0, 3.0), (2.0, 2.0)):
         frontier.add(row)
     reference = [4.4, 4.4]  # a tenth of the extent beyond the worst of the front
     before = hypervolume([(4, 0), (0, 4), (3, 3)], reference)
     now = hypervolume([(4, 0), (0, 4), (2, 2)], reference)
     assert frontier.gain(1) == pytest.approx(1 - before / now)
-    assert frontier.gain(5) is None
+    assert frontier.gain(6) is None
     frontier.add((9.0, 9.0))
     assert frontier.gain(1) == 0.0
 

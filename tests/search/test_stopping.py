@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from automl.errors import ConfigError, SpaceError
-from automl.search import Ending, Evolution, History, Ledger, Measurement, Outcome, Patience, Random, run_search
+from automl.search import (
+    Ending,
+    Evolution,
+    History,
+    Ledger,
+    Measurement,
+    Outcome,
+    Patience,
+    Random,
+    hypervolume,
+    run_search,
+)
 from automl.space import Architecture, SearchSpace
 from automl.testing.problems import small_space
 
@@ -74,6 +85,25 @@ def test_every_ending_says_its_reason(space: SearchSpace, tabular: Any, start: S
     assert go("stop", stop=lambda: True).reason == "stopped"
     assert go("patience", rules=[Patience(0.01, 4, objectives=2)]).reason == "patience"
     assert go("exhausted", small_space(), trials=10**6).reason == "exhausted"
+
+
+def test_patience_compares_with_the_gain_asked_for(space: SearchSpace) -> None:
+    rows = ((4.0, 0.0), (0.0, 4.0), (3.0, 3.0), (2.0, 2.0))
+    gained = 1 - hypervolume(rows[:3], (4.4, 4.4)) / hypervolume(rows, (4.4, 4.4))
+    for gain, ends in ((gained - 1e-6, False), (gained + 1e-6, True)):
+        rule = Patience(gain, 1, objectives=2)
+        for row in rows:
+            rule.hear(measurement(space, *row))
+        assert (rule.ending() is not None) == ends
+
+
+def test_a_warm_start_is_no_part_of_the_window(space: SearchSpace) -> None:
+    rule = Patience(0.1, 3, objectives=1, after=4)
+    for _ in range(6):
+        rule.hear(measurement(space, 1.0))
+        assert rule.ending() is None
+    rule.hear(measurement(space, 1.0))
+    assert rule.ending() is not None
 
 
 def test_patience_waits_for_a_feasible_candidate(space: SearchSpace) -> None:
@@ -159,13 +189,18 @@ def test_killed_among_initial_architectures_it_has_the_same_history(
                 raise Killed
 
         searcher = kind(space, objectives=2, seed=3)
-        given = {"trials": 15, "group_size": 3, "initial": initial, "progress": kill}
+        rules = [Patience(0.05, 8, objectives=2)]
+        given = {"trials": 300, "group_size": 3, "initial": initial, "progress": kill, "rules": rules}
         return start(folder, searcher, tabular(2), space, **given)
 
-    expected = outline_of(go(tmp_path / "whole"))
+    whole = go(tmp_path / "whole")
+    assert whole.ending.reason == "patience"
+    expected = outline_of(whole)
     assert [row[1] for row in expected[:7]] == initial
     for after in (1, 2, 3, 6, 7, 8, 11):
         folder = tmp_path / f"killed{after}"
         with pytest.raises(Killed):
             go(folder, after)
-        assert outline_of(go(folder)) == expected
+        again = go(folder)
+        assert outline_of(again) == expected
+        assert again.ending == whole.ending
