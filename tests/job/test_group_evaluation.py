@@ -118,15 +118,20 @@ def test_a_group_gives_the_numbers_of_each_candidate_alone(name: str, seed: int,
 
 
 @settings(max_examples=8)
-@given(st.sampled_from(["batch norm", "parallel paths"]), st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.1]))
+@given(
+    st.sampled_from(["batch norm", "parallel paths"]),
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.05, 0.1]),
+    st.sampled_from([1, 50_000, 1 << 26]),
+)
 def test_statistics_of_a_group_are_those_of_each_alone_although_they_settle_at_different_times(
-    name: str, seed: int, tolerance: float
+    name: str, seed: int, tolerance: float, memory: int
 ) -> None:
     supernet, task = world(name)
     batches = [batch.inputs for batch in task.calibration_batches(0, 160, 16)]
     asked = population(name, seed, 5)
     together = [supernet.extract(a) for a in asked]
-    reports = calibrate_group(together, batches, memory=1 << 26, tolerance=tolerance)
+    reports = calibrate_group(together, batches, memory=memory, tolerance=tolerance)
     for architecture, model, report in zip(asked, together, reports, strict=True):
         alone = supernet.extract(architecture)
         assert report == calibrate(alone, batches, tolerance=tolerance)

@@ -1,0 +1,331 @@
+"""What evaluating candidates together saves: shared prefixes, and racing over growing validation subsets.
+
+    python benchmarks/evaluation.py sharing [--space mobile ln] [--rounds 5] [--generations 3]
+    python benchmarks/evaluation.py racing-synthetic [--seeds 20]
+    python benchmarks/evaluation.py racing-supernet [--seeds 20] [--epochs 6] [--trials 96]
+
+``sharing``: calibration and validation of groups of 8 as NSGA-II asks for them, together and one by one, on ``image/mobile``
+(batch norm) and on a space of ConvNeXt and attention blocks (layer norm). Both ways run in turns in the same process on the
+same supernet; every number must be equal, else the benchmark ends with an error. The ratio of processor times is given as
+the median over groups with its 95 % interval (order statistics).
+
+``racing-*``: the share of sample evaluations that racing saves at the default confidence, and how many members of the front
+of full measurements it stops, over seeds. ``synthetic``: known candidates with correlated mistakes, 2 and 3 objectives,
+wrong answers and real scores. ``supernet``: a search of ``image/tiny``, trained on digits, whose validation part is made of
+shifted digits that were not trained on. Rows: ``benchmarks/results/evaluation.json``, one entry per subcommand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from automl.host import Host
+from automl.job.evaluation import Evaluator
+from automl.job.staged_evaluation import StagedEvaluator
+from automl.job_config import EvaluationConfig
+from automl.objectives.context import cpu_name, versions
+from automl.objectives.error import Error
+from automl.objectives.loss import Loss
+from automl.objectives.macs import Macs
+from automl.objectives.params import Params
+from automl.search import Evolution, Measurement, pareto_front
+from automl.search.racing import Race, Standing, rung_sizes
+from automl.space import Architecture
+from automl.supernet import Supernet, build_supernet, load_skeleton, read_skeleton
+from automl.tasks import ImageClassification, ImageOptions
+from automl.tasks.image_data import ImageData
+from automl.testing.weights import randomise
+from automl.training import TrainingConfig, train
+from automl.training.sandwich import Sandwich
+
+RESULTS: Final = Path(__file__).parent / "results" / "evaluation.json"
+GROUP: Final = 8
+CONFIDENCE: Final = EvaluationConfig().confidence
+LAYER_NORM: Final = """
+space: image/layer-norm
+input: image
+slots:
+  stem: {from: input, blocks: [vision.convnext], width: [16, 24, 32], stride: 2}
+  stage1: {from: stem, blocks: [vision.convnext, vision.attention], width: [24, 32, 48], depth: [1, 2, 3]}
+  stage2: {from: stage1, blocks: [vision.convnext, vision.attention], width: [48, 64, 96], depth: [1, 2, 3, 4], stride: 2}
+output: stage2
+head: auto
+"""
+
+
+def colour_images(samples: int, size: int) -> ImageClassification:
+    """Random colour images: what they show does not matter for the time."""
+    rng = np.random.default_rng(0)
+    data = ImageData(
+        source="random",
+        pixels=rng.random((samples, 3, size, size), dtype=np.float32),
+        labels=np.arange(samples) % 10,
+        classes=tuple("0123456789"),
+    )
+    third = samples // 3
+    split = {"train": range(third), "validation": range(third, 2 * third), "test": range(2 * third, samples)}
+    return ImageClassification(data, {part: list(rows) for part, rows in split.items()}, ImageOptions())
+
+
+def supernet_of(name: str, task: ImageClassification, host: Host) -> Supernet:
+    """Builds a supernet with random asymmetric weights."""
+    if name == "mobile":
+        skeleton = load_skeleton("image/mobile", host)
+    else:
+        path = Path(tempfile.mkdtemp()) / "layer_norm.yaml"
+        path.write_text(LAYER_NORM, encoding="utf-8")
+        skeleton = read_skeleton(path)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(1)
+        supernet = build_supernet(skeleton, task, host)
+    randomise(supernet.network, 2)
+    return supernet
+
+
+def populations(supernet: Supernet, evaluate: Evaluator, generations: int, seed: int) -> Iterator[list[Architecture]]:
+    """Groups as evolution asks for them: first random ones, then offspring of the best."""
+    searcher = Evolution(supernet.space, objectives=3, seed=seed, population=2 * GROUP, offspring=GROUP)
+    for _ in range(2 + generations):
+        group = searcher.ask(GROUP)
+        yield group
+        outcomes = evaluate(group)
+        searcher.tell(
+            [
+                Measurement(architecture=a, values=None if o.values is None else tuple(o.values), failure=o.failure)
+                for a, o in zip(group, outcomes, strict=True)
+            ]
+        )
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median with its 95 % interval from order statistics."""
+    ordered = np.sort(values)
+    count = len(ordered)
+    reach = int(np.floor((count - 1) / 2 - 0.98 * np.sqrt(count)))
+    low = max(0, reach)
+    return float(np.median(ordered)), float(ordered[low]), float(ordered[count - 1 - low])
+
+
+def sharing(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Together against one by one."""
+    host, rows = Host.load(), []
+    for name in options.space:
+        task = colour_images(options.samples * 3, 32)
+        supernet = supernet_of(name, task, host)
+
+        def evaluator(memory: int, task: ImageClassification = task, supernet: Supernet = supernet) -> Evaluator:
+            config = EvaluationConfig(batch_size=128, calibration_samples=256, sharing_memory=memory)
+            return Evaluator(supernet, task, objectives=[Error(), Loss(), Macs()], config=config, seed=0)
+
+        together, alone = evaluator(512), evaluator(0)
+        for seed in range(options.rounds):
+            for generation, group in enumerate(populations(supernet, together, options.generations, seed)):
+                seconds, found = [], []
+                for evaluate, parts in ((together, [group]), (alone, [[a] for a in group])):
+                    start = time.process_time()
+                    outcomes = [outcome for part in parts for outcome in evaluate(part)]
+                    seconds.append(time.process_time() - start)
+                    found.append([(o.values, o.details, o.failure) for o in outcomes])
+                if found[0] != found[1]:
+                    raise SystemExit(f"{name}: the numbers differ: {found}")
+                rows.append(
+                    {
+                        "space": name,
+                        "seed": seed,
+                        "generation": generation,
+                        "group": len(group),
+                        "together_s": seconds[0],
+                        "alone_s": seconds[1],
+                        "speed_up": seconds[1] / seconds[0],
+                    }
+                )
+        for kind, chosen in (("first", (0, 1)), ("bred", range(2, 99))):
+            ratios = [r["speed_up"] for r in rows if r["space"] == name and r["generation"] in chosen]
+            if ratios:
+                middle, low, high = median_interval(ratios)
+                print(
+                    f"{name:8} {kind} generations: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), "
+                    f"{len(ratios)} groups of {GROUP}, numbers identical"
+                )
+    return rows
+
+
+def synthetic(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Racing on candidates whose scores are known."""
+    rows = []
+    for objectives, real, samples in ((2, False, 2000), (2, False, 10_000), (3, False, 10_000), (2, True, 10_000)):
+        for seed in range(options.seeds):
+            rng = np.random.default_rng(seed)
+            count, sizes = 150, rung_sizes(samples)
+            skill = rng.uniform(0.05, 0.5, (count, objectives - 1))
+            cost = (0.6 - skill.mean(1)) * rng.uniform(0.6, 1.6, count)
+            difficulty = rng.random(samples)
+            noise = rng.normal(size=(count, objectives - 1, samples)).astype(np.float32)
+            raw = 1 / (1 + np.exp(-8 * (skill[:, :, None] - 1 + difficulty + 0.15 * noise)))
+            scores = raw.astype(np.float64) if real else raw > 0.5
+            values = np.column_stack([scores.mean(2), cost])
+            order = rng.permutation(samples)
+            race = Race(samples=samples, rungs=len(sizes) - 1, confidence=CONFIDENCE)
+            shuffled = scores[:, :, order]
+            complete: list[int] = []
+            used = 0
+            for c in range(count):
+                front = [complete[i] for i in pareto_front(values[complete])] if complete else []
+                seen = samples
+                for n in sizes[:-1]:
+                    standing = [
+                        Standing(cost[i : i + 1], cost[i : i + 1], tuple(s[:n] for s in shuffled[i]))
+                        for i in (c, *front)
+                    ]
+                    if race.dominator(standing[0], standing[1:]) is not None:
+                        seen = n
+                        break
+                used += seen
+                if seen == samples:
+                    complete.append(c)
+            true_front = set(pareto_front(values).tolist())
+            rows.append(
+                {
+                    "objectives": objectives,
+                    "scores": "real" if real else "wrong or right",
+                    "samples": samples,
+                    "seed": seed,
+                    "saved": 1 - used / (count * samples),
+                    "front": len(true_front),
+                    "lost": len(true_front - set(complete)),
+                }
+            )
+        _print_racing(f"{objectives} objectives, {rows[-1]['scores']}, {samples} samples", rows[-options.seeds :])
+    return rows
+
+
+def shifted_digits(copies: int) -> ImageClassification:
+    """Digits with a validation part of unseen images, each shifted ``copies`` times by up to a pixel."""
+    plain = ImageClassification.load("digits", seed=0)
+    from automl.tasks.image_arrays import read_digits
+
+    digits = read_digits()
+    rng = np.random.default_rng(0)
+    held = np.repeat(np.array(plain.split["validation"]), copies)
+    moved = np.stack(
+        [np.roll(digits.pixels[i], tuple(rng.integers(-1, 2, 2)), axis=(1, 2)) for i in held]
+    ) + 0.1 * digits.pixels.max() * rng.normal(size=(len(held), *digits.pixels.shape[1:]))
+    first = len(digits.pixels)
+    data = ImageData(
+        source="shifted digits",
+        pixels=np.concatenate([digits.pixels, moved.astype(np.float32)]),
+        labels=np.concatenate([digits.labels, digits.labels[held]]),
+        classes=digits.classes,
+    )
+    split = {**plain.split, "validation": list(range(first, first + len(held)))}
+    return ImageClassification(data, split, ImageOptions())
+
+
+def racing_supernet(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Racing in searches of a trained supernet."""
+    host, task = Host.load(), shifted_digits(options.copies)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        supernet = build_supernet(load_skeleton("image/tiny", host), task, host)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        config = TrainingConfig(epochs=options.epochs, validation_samples=64, validation_subnets=1)
+        train(supernet, task, config, strategy=Sandwich(), folder=Path(folder), seed=0, device="cpu")
+    print(f"trained for {time.perf_counter() - start:.0f} s", flush=True)
+    evaluator = Evaluator(
+        supernet, task, objectives=[Error(), Params()], config=EvaluationConfig(batch_size=512), seed=0
+    )
+    known: dict[Architecture, Measurement] = {}
+    rows = []
+    for seed in range(options.seeds):
+        searcher = Evolution(supernet.space, objectives=2, seed=seed)
+        staged = StagedEvaluator(evaluator, promote=searcher.promote, confidence=CONFIDENCE, seed=seed)
+        history: list[Measurement] = []
+        while len(history) < options.trials:
+            group = searcher.ask(GROUP)
+            results = [
+                Measurement(architecture=a, values=tuple(o.values or ()), details=o.details)
+                for a, o in zip(group, staged(group), strict=True)
+            ]
+            searcher.tell(results)
+            for result in results:
+                staged.hear(result)
+            history += results
+        missing = [m.architecture for m in history if m.architecture not in known]
+        for first in range(0, len(missing), GROUP):
+            part = missing[first : first + GROUP]
+            for architecture, outcome in zip(part, evaluator(part), strict=True):
+                known[architecture] = Measurement(architecture=architecture, values=tuple(outcome.values or ()))
+        front = pareto_front([known[m.architecture].values for m in history]).tolist()
+        late = history[len(history) // 2 :]
+        rows.append(
+            {
+                "seed": seed,
+                "trials": len(history),
+                "samples": evaluator.validation.samples,
+                "saved": 1 - float(np.mean([m.fidelity for m in history])),
+                "saved_late": 1 - float(np.mean([m.fidelity for m in late])),
+                "front": len(front),
+                "lost": sum(not history[i].complete for i in front),
+            }
+        )
+    _print_racing(f"image/tiny, {rows[0]['samples']} samples, {rows[0]['trials']} trials of evolution", rows)
+    return rows
+
+
+def _print_racing(what: str, rows: Sequence[dict[str, Any]]) -> None:
+    saved = np.array([row["saved"] for row in rows])
+    half = 1.96 * saved.std(ddof=1) / np.sqrt(len(saved)) if len(saved) > 1 else float("nan")
+    lost, members = sum(row["lost"] for row in rows), sum(row["front"] for row in rows)
+    print(
+        f"{what}: {saved.mean():.1%} ± {half:.1%} of the sample evaluations saved, {lost} of {members} front members lost, "
+        f"{len(rows)} seeds",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Runs one part and stores its rows beside those of the others."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="part", required=True)
+    shared = parts.add_parser("sharing")
+    shared.add_argument("--space", nargs="+", choices=["mobile", "ln"], default=["mobile", "ln"])
+    shared.add_argument("--rounds", type=int, default=5)
+    shared.add_argument("--generations", type=int, default=3)
+    shared.add_argument("--samples", type=int, default=256, help="validation samples")
+    parts.add_parser("racing-synthetic").add_argument("--seeds", type=int, default=20)
+    trained = parts.add_parser("racing-supernet")
+    trained.add_argument("--seeds", type=int, default=20)
+    trained.add_argument("--epochs", type=int, default=6)
+    trained.add_argument("--trials", type=int, default=96)
+    trained.add_argument("--copies", type=int, default=6, help="shifted copies of each validation image")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    functions = {"sharing": sharing, "racing-synthetic": synthetic, "racing-supernet": racing_supernet}
+    context = {
+        "cpu": cpu_name(),
+        "versions": versions("torch", "numpy"),
+        "threads": 1,
+        "options": {name: str(value) for name, value in vars(options).items() if name != "part"},
+        "load": os.getloadavg(),
+    }
+    rows = functions[options.part](options)
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    stored[options.part] = {"context": context, "rows": rows}
+    RESULTS.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
