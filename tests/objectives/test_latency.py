@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,10 @@ from automl.host import Host
 from automl.objectives import Candidate, Latency, Trace, Value, build_objective
 from automl.objectives.runtimes import Eager, OnnxRuntime, Runtime
 from automl.objectives.runtimes.onnx_conversion import to_onnx
+from automl.progress import SilentProgress
+from automl.supernet import Supernet
+from automl.tasks.task import Task
+from automl.testing.toy_task import ToyTask, toy_supernet
 
 
 class _Sleeper(nn.Module):
@@ -119,3 +125,59 @@ def test_objectives_are_built_by_name_with_their_options() -> None:
 def test_wrong_names_and_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises((UnknownNameError, ConfigError), match=message):
         build_objective(Host.load(entry_points=False), name, options)
+
+
+def _tiny() -> tuple[Supernet, Task]:
+    return toy_supernet(0), ToyTask(seed=0)
+
+
+def test_a_search_sees_predictions_and_a_front_measurements(tmp_path: Path) -> None:
+    supernet, task = _tiny()
+    latency = Latency(runtime=Eager(), repeats=3, warmup=1, cache=str(tmp_path))
+    assert latency.final() is latency  # nothing is predicted before it is prepared
+    latency.prepare(supernet, task, SilentProgress())
+    rng = np.random.default_rng(0)
+    candidates = [Candidate(a, supernet.extract(a), task) for a in (supernet.space.sample(rng) for _ in range(4))]
+    first, again = latency.measure_group(candidates), latency.measure_group(candidates)
+    assert first == again  # a table gives the same numbers every time
+    for value in first:
+        assert isinstance(value, Value)
+        assert value.context["mode"] == "predicted"
+        assert value.low is not None
+        assert value.high is not None
+        assert value.low <= value.value <= value.high
+    later = Latency(runtime=Eager(), repeats=3, warmup=1, cache=str(tmp_path))
+    later.prepare(supernet, task, SilentProgress())
+    assert later.measure_group(candidates[::-1]) == first[::-1]
+    final = latency.final()
+    assert final is not latency
+    (measured, *_) = final.measure_group(candidates)
+    assert isinstance(measured, Value)
+    assert measured.context["mode"] == "measured"
+
+
+def test_a_search_that_wants_to_measure_prepares_nothing(tmp_path: Path) -> None:
+    supernet, task = _tiny()
+    latency = Latency(runtime=Eager(), mode="measured", repeats=3, cache=str(tmp_path))
+    latency.prepare(supernet, task, SilentProgress())
+    smallest = supernet.space.smallest()
+    value = latency.measure(Candidate(smallest, supernet.extract(smallest), task))
+    assert value.context["mode"] == "measured"
+    assert not list(tmp_path.iterdir())
+
+
+def test_rounds_use_the_same_sessions(candidate: Callable[..., Candidate]) -> None:
+    prepared: list[int] = []
+
+    class Counting(Runtime):
+        name = "counting"
+
+        def prepare(
+            self, model: nn.Module, inputs: Sequence[Tensor], *, threads: int, trace: Callable[[], Trace]
+        ) -> Callable[[], None]:
+            prepared.append(1)
+            return lambda: None
+
+    rounds = Latency(runtime=Counting(), repeats=3).measure_rounds([candidate(), candidate()], 3)
+    assert len(prepared) == 2
+    assert [len(values) for values in rounds] == [2, 2, 2]

@@ -14,7 +14,8 @@ __all__ = ["Correction", "fit_correction", "fit_parts"]
 
 Vector = npt.NDArray[np.float64]
 _CONFIDENCE: Final = 1.959964
-_PRIOR_WEIGHT: Final = 0.05
+_PRIOR_WEIGHTS: Final = (1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-6)
+_FOLDS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -79,23 +80,43 @@ def fit_parts(counts: Any, measured: Sequence[float], prior: Sequence[float]) ->
 
     Where networks say too little about a part, its time is drawn towards a prior whose scale is fitted first: non-negative
     ridge regression (Lawson and Hanson 1974, *Solving Least Squares Problems*, chapter 23, on rows extended by the prior).
+    How strongly is decided by cross-validation over the networks; with fewer than 12 of them, strongly.
 
     Args:
         counts: how often each network runs each part, ``(networks, parts)``.
         measured: what each network takes, in milliseconds.
         prior: what each part would take elsewhere, in any unit; positive.
     """
-    from sklearn.linear_model import LinearRegression
-
     matrix, y = np.asarray(counts, dtype=float), np.asarray(measured, dtype=float)
     guess = np.asarray(prior, dtype=float)
-    rows = matrix * guess / y[:, None]  # unknown: the factor of each prior
-    scale = float((rows.sum(1)).sum() / np.square(rows.sum(1)).sum())
-    weight = math.sqrt(_PRIOR_WEIGHT) / scale
-    extended = np.vstack([rows, weight * np.eye(len(guess))])
-    target = np.concatenate([np.ones(len(y)), np.full(len(guess), weight * scale)])
-    factors = LinearRegression(fit_intercept=False, positive=True).fit(extended, target).coef_
-    return np.asarray(factors * guess, dtype=float)
+    rows = matrix * guess / y[:, None]
+    rows /= _scale(rows)  # unknown: the factor of each prior, about 1
+    chosen = _PRIOR_WEIGHTS[0]
+    if len(y) >= 2 * _FOLDS:
+        folds = np.arange(len(y)) % _FOLDS
+
+        def left_out(weight: float) -> float:
+            errors = [rows[folds == fold] @ _factors(rows[folds != fold], weight) - 1 for fold in range(_FOLDS)]
+            return float(np.mean(np.square(np.concatenate(errors))))
+
+        chosen = min(_PRIOR_WEIGHTS, key=left_out)
+    return np.asarray(_factors(rows, chosen) * guess / _scale(matrix * guess / y[:, None]), dtype=float)
+
+
+def _scale(rows: Vector) -> float:
+    """Factor by which the rows of relative times are too large on average, by least squares."""
+    totals = rows.sum(1)
+    return float(np.square(totals).sum() / totals.sum())
+
+
+def _factors(rows: Vector, weight: float) -> Vector:
+    from sklearn.linear_model import LinearRegression
+
+    root = math.sqrt(weight)
+    parts = rows.shape[1]
+    extended = np.vstack([rows, root * np.eye(parts)])
+    target = np.concatenate([np.ones(len(rows)), np.full(parts, root)])
+    return np.asarray(LinearRegression(fit_intercept=False, positive=True).fit(extended, target).coef_, dtype=float)
 
 
 def _line(x: Vector, y: Vector) -> tuple[float, float]:

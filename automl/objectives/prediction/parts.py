@@ -34,10 +34,11 @@ class Part:
 
     def describe(self, architecture: Mapping[str, Any] | None = None) -> str:
         """Returns the part with its dimensions and input for a message, such as ``stage1.blocks.0 (MBConv, kernel 5, …)``."""
+        slot = self.path.partition(".")[0]
         chosen = {
-            name.removeprefix(f"{self.path}."): value
+            name.removeprefix(f"{self.path}.").removeprefix(f"{slot}."): value
             for name, value in (architecture or {}).items()
-            if self.path and name.startswith(f"{self.path}.")
+            if self.path and (name == f"{slot}.width" or name.startswith(f"{self.path}."))
         }
         facts = [self.kind, *(f"{name} {value}" for name, value in chosen.items()), f"input {self.inputs}"]
         return f"{self.path or 'the network around its blocks'} ({', '.join(facts)})"

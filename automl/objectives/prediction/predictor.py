@@ -102,7 +102,10 @@ class LatencyPredictor:
 
     def missing(self, parts: Sequence[Part]) -> list[Part]:
         """Returns the parts that the table does not hold, one for each key."""
-        unknown = {part.key: part for part in reversed(parts) if part.key not in self.table.entries}
+        unknown: dict[str, Part] = {}
+        for part in parts:
+            if part.key not in self.table.entries:
+                unknown.setdefault(part.key, part)
         return list(unknown.values())
 
     def profile(self, candidates: Sequence[Candidate], *, fit: bool = False) -> dict[int, Exception]:

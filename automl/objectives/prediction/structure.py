@@ -58,7 +58,7 @@ def signature(value: Any) -> str:
         members = {field.name: signature(getattr(value, field.name)) for field in dataclasses.fields(value)}
     else:
         members = {name: signature(item) for name, item in vars(value).items()} if hasattr(value, "__dict__") else {}
-    return f"{type(value).__qualname__}{_items(members)}"
+    return f"{type(value).__name__}{_items(members)}"
 
 
 def _tensor(tensor: Tensor) -> str:
