@@ -56,3 +56,18 @@ def test_long_table_is_thinned_but_keeps_ends_and_picks(make_run: Callable[..., 
 )
 def test_axes_are_labelled_with_their_unit(axis: Axis, label: str) -> None:
     assert axis.label == label
+
+
+def test_predicted_values_stand_beside_measured_ones_and_disagreement_is_told(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    content = json.loads((folder / "front.json").read_text())
+    assert "predicted" not in rendered(folder)
+    for number, member in enumerate(content["members"]):
+        measured = member["measured"]["latency"]
+        member["predicted"] = {"latency": {**measured, "value": 77.7, "agrees": number != 0}}
+    (folder / "front.json").write_text(json.dumps(content))
+    lines = rendered(folder).splitlines()
+    assert sum("77.7 ms" in line for line in lines) == len(content["members"])
+    told = [line for line in lines if "latency is not as predicted" in line]
+    assert len(told) == 1
+    assert content["members"][0]["id"] in told[0]
