@@ -360,7 +360,10 @@ def test_reading_what_does_not_exist_is_an_error_and_creates_nothing(tmp_path: P
         ((1.0, np.complex64(2 + 1j)), r"objective 'latency' is np.complex64\(2\+1j\); it must be a finite number"),
         ((1.0, np.bool_(True)), r"the values \[1.0, np.True_\] hold truth values"),
         (np.array([True, False]), "hold truth values"),
-        ((1.0, np.zeros((2, 3))), r"objective 'latency' is array\(\[\[0., 0., 0.\], \[0., 0., 0.\]\]\); it must be a finite"),
+        (
+            (1.0, np.zeros((2, 3))),
+            r"objective 'latency' is array\(\[\[0., 0., 0.\], \[0., 0., 0.\]\]\); it must be a finite",
+        ),
         ("ab", "the values are 'ab'; they must be a sequence"),
         ({"error": 1.0, "latency": 2.0}, "they must be a sequence, one number per objective .2."),
         ((1.0, b"2"), "objective 'latency' is b'2'"),
