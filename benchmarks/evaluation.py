@@ -1,13 +1,14 @@
 """What evaluating candidates together saves: shared prefixes, and racing over growing validation subsets.
 
-    python benchmarks/evaluation.py sharing [--space mobile ln] [--rounds 5] [--generations 3]
+    python benchmarks/evaluation.py sharing [--space mobile ln] [--searcher evolution] [--rounds 2] [--groups 8]
     python benchmarks/evaluation.py racing-synthetic [--seeds 20]
     python benchmarks/evaluation.py racing-supernet [--seeds 20] [--epochs 6] [--trials 96]
 
-``sharing``: calibration and validation of groups of 8 as NSGA-II asks for them, together and one by one, on ``image/mobile``
-(batch norm) and on a space of ConvNeXt and attention blocks (layer norm). Both ways run in turns in the same process on the
-same supernet; every number must be equal, else the benchmark ends with an error. The ratio of processor times is given as
-the median over groups with its 95 % interval (order statistics).
+``sharing``: calibration and validation of groups of 8 as searchers ask for them, together and one by one, on
+``image/mobile`` (batch norm) and on a space of ConvNeXt and attention blocks (layer norm). Both ways run in turns in the same
+process on the same supernet; every number must be equal, else the benchmark ends with an error. The ratio of processor times
+is given as the median over groups with its 95 % interval (order statistics), and beside it the ratio to the plain way: one by
+one, with channels first in memory.
 
 ``racing-*``: the share of sample evaluations that racing saves at the default confidence, and how many members of the front
 of full measurements it stops, over seeds. ``synthetic``: known candidates with correlated mistakes, 2 and 3 objectives,
@@ -22,7 +23,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,15 +36,18 @@ from automl.host import Host
 from automl.job.evaluation import Evaluator
 from automl.job.staged_evaluation import StagedEvaluator
 from automl.job_config import EvaluationConfig
+from automl.objectives.candidate import Candidate
 from automl.objectives.context import cpu_name, versions
 from automl.objectives.error import Error
 from automl.objectives.loss import Loss
 from automl.objectives.macs import Macs
 from automl.objectives.params import Params
-from automl.search import Evolution, Measurement, pareto_front
+from automl.search import Evolution, Measurement, Searcher, pareto_front
+from automl.search.aging import Aging
+from automl.search.local import Local
 from automl.search.racing import Race, Standing, rung_sizes
 from automl.space import Architecture
-from automl.supernet import Supernet, build_supernet, load_skeleton, read_skeleton
+from automl.supernet import Supernet, build_supernet, calibrate, load_skeleton, read_skeleton
 from automl.tasks import ImageClassification, ImageOptions
 from automl.tasks.image_data import ImageData
 from automl.testing.weights import randomise
@@ -52,6 +56,8 @@ from automl.training.sandwich import Sandwich
 
 RESULTS: Final = Path(__file__).parent / "results" / "evaluation.json"
 GROUP: Final = 8
+CALIBRATION: Final = 128
+SEARCHERS: Final[dict[str, Callable[..., Searcher]]] = {"aging": Aging, "evolution": Evolution, "local": Local}
 CONFIDENCE: Final = EvaluationConfig().confidence
 LAYER_NORM: Final = """
 space: image/layer-norm
@@ -94,19 +100,12 @@ def supernet_of(name: str, task: ImageClassification, host: Host) -> Supernet:
     return supernet
 
 
-def populations(supernet: Supernet, evaluate: Evaluator, generations: int, seed: int) -> Iterator[list[Architecture]]:
-    """Groups as evolution asks for them: first random ones, then offspring of the best."""
-    searcher = Evolution(supernet.space, objectives=3, seed=seed, population=2 * GROUP, offspring=GROUP)
-    for _ in range(2 + generations):
-        group = searcher.ask(GROUP)
-        yield group
-        outcomes = evaluate(group)
-        searcher.tell(
-            [
-                Measurement(architecture=a, values=None if o.values is None else tuple(o.values), failure=o.failure)
-                for a, o in zip(group, outcomes, strict=True)
-            ]
-        )
+def plainly(supernet: Supernet, task: ImageClassification, architecture: Architecture, like: Evaluator) -> None:
+    """Measures one candidate as the task and the calibration do it by themselves."""
+    model = supernet.extract(architecture)
+    calibrate(model, (batch.inputs for batch in task.calibration_batches(0, CALIBRATION, CALIBRATION // 2)))
+    candidate = Candidate(architecture, model, task, batch_size=128)
+    like.measure([candidate], like.objectives)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -126,14 +125,24 @@ def sharing(options: argparse.Namespace) -> list[dict[str, Any]]:
         supernet = supernet_of(name, task, host)
 
         def evaluator(memory: int, task: ImageClassification = task, supernet: Supernet = supernet) -> Evaluator:
-            config = EvaluationConfig(batch_size=128, calibration_samples=256, sharing_memory=memory)
+            config = EvaluationConfig(
+                batch_size=128,
+                calibration_samples=CALIBRATION,
+                calibration_batch_size=CALIBRATION // 2,
+                sharing_memory=memory,
+            )
             return Evaluator(supernet, task, objectives=[Error(), Loss(), Macs()], config=config, seed=0)
 
         together, alone = evaluator(512), evaluator(0)
         for seed in range(options.rounds):
-            for generation, group in enumerate(populations(supernet, together, options.generations, seed)):
-                seconds, found = [], []
-                for evaluate, parts in ((together, [group]), (alone, [[a] for a in group])):
+            searcher: Searcher = SEARCHERS[options.searcher](supernet.space, objectives=3, seed=seed)
+            for generation in range(options.groups):
+                group = searcher.ask(GROUP)
+                start = time.process_time()
+                for architecture in group:
+                    plainly(supernet, task, architecture, alone)
+                seconds, found = [time.process_time() - start], []
+                for evaluate, parts in ((alone, [[a] for a in group]), (together, [group])):
                     start = time.process_time()
                     outcomes = [outcome for part in parts for outcome in evaluate(part)]
                     seconds.append(time.process_time() - start)
@@ -143,22 +152,30 @@ def sharing(options: argparse.Namespace) -> list[dict[str, Any]]:
                 rows.append(
                     {
                         "space": name,
+                        "searcher": options.searcher,
                         "seed": seed,
                         "generation": generation,
                         "group": len(group),
-                        "together_s": seconds[0],
+                        "plain_s": seconds[0],
                         "alone_s": seconds[1],
-                        "speed_up": seconds[1] / seconds[0],
+                        "together_s": seconds[2],
+                        "speed_up": seconds[1] / seconds[2],
+                        "speed_up_to_plain": seconds[0] / seconds[2],
                     }
                 )
-        for kind, chosen in (("first", (0, 1)), ("bred", range(2, 99))):
-            ratios = [r["speed_up"] for r in rows if r["space"] == name and r["generation"] in chosen]
-            if ratios:
-                middle, low, high = median_interval(ratios)
-                print(
-                    f"{name:8} {kind} generations: {middle:.2f} times as fast ({low:.2f} to {high:.2f}), "
-                    f"{len(ratios)} groups of {GROUP}, numbers identical"
+                searcher.tell(
+                    [
+                        Measurement(architecture=a, values=tuple(o.values or ()), details=o.details)
+                        for a, o in zip(group, outcomes, strict=True)
+                    ]
                 )
+        for key, rival in (("speed_up", "one by one"), ("speed_up_to_plain", "one by one with channels first")):
+            middle, low, high = median_interval([r[key] for r in rows if r["space"] == name])
+            print(
+                f"{name:8} {options.searcher:10} together {middle:.2f} ({low:.2f} to {high:.2f}) times as fast as {rival}, "
+                f"{sum(r['space'] == name for r in rows)} groups of {GROUP}, numbers identical",
+                flush=True,
+            )
     return rows
 
 
@@ -268,7 +285,7 @@ def racing_supernet(options: argparse.Namespace) -> list[dict[str, Any]]:
             part = missing[first : first + GROUP]
             for architecture, outcome in zip(part, evaluator(part), strict=True):
                 known[architecture] = Measurement(architecture=architecture, values=tuple(outcome.values or ()))
-        front = pareto_front([known[m.architecture].values for m in history]).tolist()
+        front = pareto_front(np.array([known[m.architecture].values for m in history])).tolist()
         late = history[len(history) // 2 :]
         rows.append(
             {
@@ -302,9 +319,10 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     shared = parts.add_parser("sharing")
     shared.add_argument("--space", nargs="+", choices=["mobile", "ln"], default=["mobile", "ln"])
-    shared.add_argument("--rounds", type=int, default=5)
-    shared.add_argument("--generations", type=int, default=3)
-    shared.add_argument("--samples", type=int, default=256, help="validation samples")
+    shared.add_argument("--rounds", type=int, default=2, help="searches with different seeds")
+    shared.add_argument("--groups", type=int, default=8, help="groups of each search")
+    shared.add_argument("--searcher", choices=sorted(SEARCHERS), default="evolution")
+    shared.add_argument("--samples", type=int, default=128, help="validation samples")
     parts.add_parser("racing-synthetic").add_argument("--seeds", type=int, default=20)
     trained = parts.add_parser("racing-supernet")
     trained.add_argument("--seeds", type=int, default=20)
@@ -323,7 +341,8 @@ def main() -> None:
     }
     rows = functions[options.part](options)
     stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    stored[options.part] = {"context": context, "rows": rows}
+    part = f"{options.part}-{options.searcher}" if options.part == "sharing" else options.part
+    stored[part] = {"context": context, "rows": rows}
     RESULTS.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
 

@@ -126,6 +126,7 @@ def test_complete_candidates_have_the_values_of_a_full_measurement_and_others_es
 def test_killed_at_any_record_and_resumed_it_equals_an_undisturbed_search(kind: str, tmp_path: Path) -> None:
     calm = start(tmp_path / "calm", searchers()[kind]())
     assert any(not m.complete for m in calm)
+    assert [m.details["order"] for m in calm] == [4 * (m.number // 4) for m in calm]
     rough: list[Measurement] = []
     for kill_at in (2, 7, 9, 17, 30):
 
