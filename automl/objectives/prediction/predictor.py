@@ -13,7 +13,7 @@ from automl.errors import AutomlError, UserError
 from automl.objectives.candidate import Candidate
 from automl.objectives.prediction.correction import fit_correction, fit_parts
 from automl.objectives.prediction.parts import Part, parts_of
-from automl.objectives.prediction.profiling import Inside, drift, interleaved_parts, part_medians
+from automl.objectives.prediction.profiling import Inside, drift, interleaved_parts, part_times
 from automl.objectives.prediction.table import BlockTable, Entry
 from automl.objectives.runtimes.eager import Eager
 from automl.objectives.runtimes.part_session import PartSession
@@ -23,6 +23,8 @@ from automl.objectives.value import Value
 
 __all__ = ["LatencyPredictor", "UnprofiledError"]
 
+_PATIENCE: Final = 4.0
+"""Few networks are profiled and many predicted from them, so each may take so many times longer than a candidate."""
 _SMALLEST: Final = 1e-6
 """Milliseconds that a part takes at least; a module that does nothing may be below the resolution of a clock."""
 
@@ -64,7 +66,9 @@ class LatencyPredictor:
         self._runtime: Final = runtime
         self._batch_size: Final = batch_size
         self._threads: Final = threads
-        self._time_parts: Final = partial(interleaved_parts, repeats=repeats, warmup=warmup, budget=budget, clock=clock)
+        self._time_parts: Final = partial(
+            interleaved_parts, repeats=repeats, warmup=warmup, budget=_PATIENCE * budget, clock=clock
+        )
         self._measure_whole: Final = measure_whole
 
     @property
@@ -153,7 +157,7 @@ class LatencyPredictor:
         visits: Counter[str] = Counter()
         for i, inside in samples.items():
             runs = Counter(part.path for part in parts[i])
-            times = part_medians(inside.parts)
+            times = part_times(inside.parts)
             for part in parts[i]:
                 medians.setdefault(part.key, []).append(1e3 * times[part.path] / runs[part.path])
                 visits[part.key] += len(inside.parts)
@@ -222,7 +226,7 @@ class LatencyPredictor:
         for i, result in zip(candidates, results, strict=True):
             if isinstance(result, Exception):
                 raise AutomlError(f"a network that was measured elsewhere does not run here: {result}") from result
-            medians = part_medians(result.parts)
+            medians = part_times(result.parts)
             for part in parts[i]:
                 times.setdefault(part.key, []).append(medians[part.path])
         return {key: max(1e-9, statistics.median(found)) for key, found in times.items()}

@@ -28,7 +28,7 @@ class Entry:
     """What one part takes.
 
     Attributes:
-        ms: median time in milliseconds.
+        ms: time in milliseconds when little disturbs it: the lower quartile of its visits.
         samples: number of timed runs; 0 where the time was fitted to whole networks.
         text: the part as people know it.
     """
