@@ -75,9 +75,21 @@ def automl_searchers() -> list[Searcher]:
             target="automl.search.aging:Aging",
         ),
         Searcher(
+            name="bayes",
+            summary="Bayesian optimisation of expected hypervolume, for evaluations that take minutes",
+            target="automl.search.bayes:Bayes",
+            requires=("botorch",),
+            extra="automl-supernets[bayes]",
+        ),
+        Searcher(
             name="evolution",
             summary="NSGA-II, for many objectives NSGA-III, on the tree of the space",
             target="automl.search.evolution:Evolution",
+        ),
+        Searcher(
+            name="linas",
+            summary="Searches on predictors, measures the most promising, learns",
+            target="automl.search.linas:Linas",
         ),
         Searcher(
             name="local",
@@ -88,6 +100,11 @@ def automl_searchers() -> list[Searcher]:
             name="optuna",
             summary="Any Optuna sampler, written 'optuna:TPESampler'",
             target="automl.search.optuna_adapter:OptunaSampler",
+        ),
+        Searcher(
+            name="portfolio",
+            summary="Predictors where they rank well, evolution where they do not; the default",
+            target="automl.search.portfolio:Portfolio",
         ),
         Searcher(
             name="random",
@@ -136,6 +153,18 @@ def automl_objectives() -> list[Objective]:
 def automl_runtimes() -> list[Runtime]:
     """Software in which latency is measured."""
     return [
+        Runtime(
+            name="command",
+            summary="Another device: an ONNX file for a command that prints milliseconds",
+            target="automl.objectives.runtimes.command:Command",
+            requires=("onnx", "onnxscript"),
+            extra=_EXPORT,
+        ),
+        Runtime(
+            name="compile",
+            summary="torch.compile; needs a C++ compiler",
+            target="automl.objectives.runtimes.compile:Compile",
+        ),
         Runtime(name="eager", summary="torch as is", target="automl.objectives.runtimes.eager:Eager"),
         Runtime(
             name="onnxruntime",
@@ -143,6 +172,13 @@ def automl_runtimes() -> list[Runtime]:
             target="automl.objectives.runtimes.onnx_runtime:OnnxRuntime",
             requires=("onnx", "onnxscript", "onnxruntime"),
             extra=_EXPORT,
+        ),
+        Runtime(
+            name="openvino",
+            summary="OpenVINO on the exported model",
+            target="automl.objectives.runtimes.openvino_runtime:OpenVino",
+            requires=("onnx", "onnxscript", "openvino"),
+            extra="automl-supernets[openvino]",
         ),
     ]
 

@@ -98,6 +98,14 @@ class Linas(Searcher):
             self._outstanding[architecture] = self._queue.pop(architecture)
         return asked
 
+    def claim(self, architecture: Architecture) -> bool:
+        """Marks an architecture as asked for by another searcher; false if it was asked or told here before."""
+        if architecture not in self._unseen:
+            return False
+        self._unseen.add([architecture])
+        self._outstanding[architecture] = self._space.to_indices([architecture])[0]
+        return True
+
     def tell(self, results: Sequence[Measurement]) -> None:
         for result in results:
             if self._outstanding.pop(result.architecture, None) is None:
@@ -128,8 +136,8 @@ class Linas(Searcher):
                 rows = np.array(state[name], dtype=np.int64).reshape(-1, width)
                 target.update(zip(self._space.from_indices(rows), rows, strict=True))
                 self._unseen.add_rows(rows)
-            self._inner.restore(state["predictors"])
             self._inner.learn(history)
+            self._inner.restore(state["predictors"])
             self._unseen.add([result.architecture for result in history])
 
     def _next(self, n: int) -> IndexMatrix:

@@ -36,17 +36,19 @@ _POOL: Final = 400
 _GENERATIONS: Final = 4
 _PARENTS: Final = 40
 _RANDOM_SHARE: Final = 0.15
-_GROWTH: Final = 1.3
+_GROWTH: Final = 1.5
 _FEW_STEPS: Final = 15
 _LEAST_CHANCE: Final = 0.02
 _REFERENCE: Final = 1.1
+_MEMORY: Final = 200
+_NEAR: Final = 0.5
 
 
 class PredictedSearch:
     """Learns from measurements and proposes architectures that are predicted to widen the front.
 
     Every objective has its own predictors, chosen by cross-validated rank correlation whenever the measurements have grown
-    by 30 % and refitted for each proposal. An evolutionary search then maximises the expected gain in hypervolume over
+    by half and refitted for each proposal. An evolutionary search then maximises the expected gain in hypervolume over
     architectures that nobody has measured; the batch is taken greedily, each member as if the earlier ones had already
     been measured, so its members complement each other. Chances of failing and of missing a constraint are predicted as well.
 
@@ -65,6 +67,8 @@ class PredictedSearch:
         self._variation: Final = Variation(space)
         self._rows: list[IndexMatrix] = []
         self._measured: list[Measurement] = []
+        self._promises: dict[bytes, list[float]] = {}
+        self._kept: list[tuple[list[float], bool]] = []
         self._weights: dict[str, list[float]] = {}
         self._scores: dict[str, Score] = {}
         self._scored_at = 0
@@ -80,9 +84,13 @@ class PredictedSearch:
 
     def learn(self, results: Sequence[Measurement]) -> None:
         """Takes measurements in."""
-        if results:
-            self._rows.extend(self._space.to_indices([result.architecture for result in results]))
-            self._measured.extend(results)
+        rows = self._space.to_indices([result.architecture for result in results])
+        for row, result in zip(rows, results, strict=True):
+            promise = self._promises.pop(row.tobytes(), None)
+            if promise is not None:
+                self._kept = [*self._kept[1 - _MEMORY :], (promise, self._widens(result))]
+            self._rows.append(row)
+            self._measured.append(result)
 
     def state(self) -> dict[str, Any]:
         """Returns what later proposals depend on besides the measurements."""
@@ -90,6 +98,8 @@ class PredictedSearch:
             "weights": self._weights,
             "scores": {name: score.to_json() for name, score in self._scores.items()},
             "scored_at": self._scored_at,
+            "promises": [[np.frombuffer(key, dtype=np.int64).tolist(), p] for key, p in self._promises.items()],
+            "kept": [[promise, success] for promise, success in self._kept],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -100,6 +110,8 @@ class PredictedSearch:
             for name, score in state["scores"].items()
         }
         self._scored_at = int(state["scored_at"])
+        self._promises = {np.array(row, dtype=np.int64).tobytes(): list(p) for row, p in state["promises"]}
+        self._kept = [(list(promise), bool(success)) for promise, success in state["kept"]]
 
     def propose(self, n: int, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
         """Returns up to ``n`` distinct unseen rows, most promising first; fewer only if no more were found.
@@ -118,6 +130,7 @@ class PredictedSearch:
         targets = [scale.target(column) for scale, column in zip(scales, scaled.T, strict=True)]
         models = self._models(rows, targets)
         chance = self._chance(rng)
+        reliable = self._reliability(scales, low, span)
         measured = scaled[feasible] if feasible.any() else scaled
         reference = np.full(values.shape[1], _REFERENCE)
 
@@ -129,7 +142,7 @@ class PredictedSearch:
                 [mean for mean, _ in predicted],
                 [self._exploration * deviation for _, deviation in predicted],
                 scales,
-            ), chance(candidates)
+            ), chance(candidates) * reliable(np.stack([mean for mean, _ in predicted], axis=1))
 
         ranks = nondominated_sort(measured)
         parents = rows[feasible][ranks == 0] if feasible.any() else rows[ranks == 0]
@@ -137,6 +150,7 @@ class PredictedSearch:
         if not len(pool):
             return unseen.draw(rng, n)
         gain, likely = improvement(pool)
+        expected = gain.expected * np.where(span > 0, span, 1.0) + low
         chosen: list[int] = []
         for _ in range(min(n, len(pool))):
             gains = gain.gains() * likely
@@ -148,7 +162,35 @@ class PredictedSearch:
             best = int(np.argmax(gains))
             chosen.append(best)
             gain.believe(best)
+            self._promises[pool[best].tobytes()] = expected[best].tolist()
         return pool[chosen]
+
+    def _widens(self, result: Measurement) -> bool:
+        """Tells whether a result is on the front of everything measured so far."""
+        if not result.feasible:
+            return False
+        values = np.array([m.values for m in self._measured if m.feasible])
+        return not len(values) or not (values <= np.array(result.values)).all(axis=1).any()
+
+    def _reliability(self, scales: Sequence[Scale], low: FloatVector, span: FloatVector) -> Any:
+        """Returns a function: how often promises of about these targets were kept.
+
+        Predictors are wrong in places, such as at a cliff between networks that work and such that do not, and there they
+        promise much again and again. Each promise that was not kept makes promises of similar targets weigh less.
+        """
+        if not self._kept or len(self._kept[0][0]) != len(scales):
+            return lambda targets: np.ones(len(targets))
+        promised = (np.array([promise for promise, _ in self._kept]) - low) / np.where(span > 0, span, 1.0)
+        places = np.stack([scale.target(column) for scale, column in zip(scales, promised.T, strict=True)], axis=1)
+        kept = np.array([success for _, success in self._kept], dtype=np.float64)
+
+        def share(targets: FloatMatrix) -> FloatVector:
+            squared = ((targets[:, None, :] - places[None]) ** 2).sum(axis=2)
+            near = np.exp(-0.5 * squared / _NEAR**2)
+            result: FloatVector = (1.0 + near @ kept) / (2.0 + near.sum(axis=1))
+            return result
+
+        return share
 
     def _evolved(self, parents: IndexMatrix, improvement: Any, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
         """Evolves unseen rows towards large expected gains; returns the best of all generations."""
@@ -241,7 +283,7 @@ class PredictedSearch:
 
     def _chance(self, rng: np.random.Generator) -> Any:
         """Returns a function: probability that candidates neither fail nor miss a constraint."""
-        fine = np.array([measurement.feasible for measurement in self._measured])
+        fine = np.array([m.values is not None and not any(v > 0 for v in m.violations) for m in self._measured])
         if fine.all() or not fine.any():
             return lambda candidates: np.ones(len(candidates))
         recent = np.arange(max(0, len(fine) - _MOST_ROWS), len(fine))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -25,7 +25,8 @@ KINDS: Final[dict[str, Callable[[Features], Predictor]]] = {
 }
 _CLOSE: Final = 0.03
 """Predictors whose rank correlation is so close to the best one's are averaged with it."""
-Scores: TypeAlias = "dict[str, float]"
+_SLOW: Final = Boosting.name
+"""Takes many times longer to fit than the others, so it must be better than they are by that much, and then stays alone."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Committee:
 
 
 def choose(features: Features, rows: IndexMatrix, targets: FloatVector) -> tuple[Committee, Score]:
-    """Fits every predictor and keeps the best, with those that are about as good.
+    """Fits every predictor and keeps the best, with those that are about as good and as fast.
 
     Args:
         features: views of the space.
@@ -83,8 +84,9 @@ def choose(features: Features, rows: IndexMatrix, targets: FloatVector) -> tuple
     for predictor in (*fitted.values(), baseline):
         predictor.fit(rows, targets)
     each = {p.name: rank_correlation(p.held_out(), targets) for p in (*fitted.values(), baseline)}
-    best = max(each[name] for name in fitted)
-    chosen = tuple(name for name in fitted if each[name] >= best - _CLOSE)
+    best = max(each[name] for name in fitted if name != _SLOW)
+    close = tuple(name for name in fitted if name != _SLOW and each[name] >= best - _CLOSE)
+    chosen = (_SLOW,) if each[_SLOW] > best + _CLOSE else close
     committee = Committee([fitted[name] for name in chosen])
     return committee, Score(chosen, rank_correlation(committee.held_out(), targets), each)
 
