@@ -54,9 +54,7 @@ class ExpectedImprovement:
                 for mean, deviation, scale in zip(means, deviations, scales, strict=True)
             ]
         )
-        self._expected: Final = np.stack(
-            [scale.value(mean) for mean, scale in zip(means, scales, strict=True)], axis=1
-        )
+        self._expected: Final = np.stack([scale.value(mean) for mean, scale in zip(means, scales, strict=True)], axis=1)
         self._box: Final = self._points() if len(reference) > 2 else np.zeros((0, len(reference)))
 
     def gains(self) -> FloatVector:
@@ -66,7 +64,8 @@ class ExpectedImprovement:
             return self._below(0, best)
         if len(self._reference) == 2:
             return self._strips()
-        free = self._box[~(self._front[None] <= self._box[:, None]).all(axis=2).any(axis=1)]
+        covered = (self._front[None] <= self._box[:, None]).all(axis=-1)
+        free = self._box[~np.any(covered, axis=1)]
         gains: FloatVector = self._reach(free).sum(axis=1) / len(self._box)
         return gains
 
@@ -100,7 +99,9 @@ class ExpectedImprovement:
         result: npt.NDArray[np.float64] = np.ones((len(self._expected), len(points)))
         for possible, bound in zip(self._possible, points.T, strict=True):
             ordered = np.sort(possible, axis=1)
-            weights = np.cumsum(np.take_along_axis(np.broadcast_to(_WEIGHTS, possible.shape), np.argsort(possible), 1), 1)
+            weights = np.cumsum(
+                np.take_along_axis(np.broadcast_to(_WEIGHTS, possible.shape), np.argsort(possible), 1), 1
+            )
             padded = np.hstack([np.zeros((len(possible), 1)), weights])
             places = (ordered[:, :, None] <= bound).sum(axis=1)
             result *= np.take_along_axis(padded, places, axis=1)

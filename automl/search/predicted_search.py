@@ -20,7 +20,6 @@ from automl.search.predictors import (
     Scale,
     Score,
     choose,
-    rank_correlation,
 )
 from automl.search.survival import survivors
 from automl.search.unseen import IndexMatrix, Unseen

@@ -45,7 +45,12 @@ class Boosting(Predictor):
         with config_context(skip_parameter_validation=True, assume_finite=True):
             for train, test in folds(len(targets)):
                 model = GradientBoostingRegressor(
-                    n_estimators=_TREES, max_depth=3, learning_rate=0.15, subsample=0.8, max_features=0.5, random_state=0
+                    n_estimators=_TREES,
+                    max_depth=3,
+                    learning_rate=0.15,
+                    subsample=0.8,
+                    max_features=0.5,
+                    random_state=0,
                 )
                 self._models.append(model.fit(inputs[train], targets[train]))
                 self._held_out[test] = model.predict(inputs[test])

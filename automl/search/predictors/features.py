@@ -65,9 +65,7 @@ class Features:
         blocks = [
             np.equal.outer(rows[:, d], np.arange(count)).astype(np.float64) for d, count in enumerate(self._counts)
         ]
-        products = [
-            (blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(rows), -1) for a, b in self._pairs
-        ]
+        products = [(blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(rows), -1) for a, b in self._pairs]
         return np.hstack([np.zeros((len(rows), 0)), *blocks, *products, self.sizes(rows)])
 
     def flat(self, rows: IndexMatrix) -> FloatMatrix:
@@ -108,9 +106,10 @@ class Features:
         """
         a, b = first[:, None, dimension], second[None, :, dimension]
         if not self._ordered[dimension]:
-            return (a != b).astype(np.float64)
+            return np.not_equal(a, b).astype(np.float64)
         apart = np.abs(a - b) / max(self._counts[dimension] - 1, 1)
-        return np.where((a < 0) != (b < 0), 1.0, apart)
+        distances: FloatMatrix = np.where((a < 0) != (b < 0), 1.0, apart)
+        return distances
 
     def _neighbours(self) -> list[tuple[int, int]]:
         if self.dimensions <= _ALL_PAIRS:

@@ -91,7 +91,8 @@ class GaussianProcess(Predictor):
         return mean * self._deviation + self._mean, deviation * self._deviation
 
     def held_out(self) -> FloatVector:
-        return self._held_out
+        held_out: FloatVector = self._held_out
+        return held_out
 
     def _predict(self, rows: IndexMatrix) -> tuple[FloatVector, FloatVector]:
         assert self.weights is not None
