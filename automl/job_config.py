@@ -128,7 +128,7 @@ class JobConfig(BaseModel):
     strategy: str = Field("sandwich", description="how the supernet is trained")
     strategy_options: dict[str, Any] = Field(default_factory=dict, description="options of the strategy")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="optimiser, schedule, epochs")
-    searcher: str = Field("evolution", description="search algorithm; 'optuna:<SamplerName>' takes one of Optuna's")
+    searcher: str = Field("portfolio", description="search algorithm; 'optuna:<SamplerName>' takes one of Optuna's")
     searcher_options: dict[str, Any] = Field(default_factory=dict, description="options of the searcher")
     trials: PositiveInt = Field(200, description="number of architectures to measure")
     time_budget: float | None = Field(

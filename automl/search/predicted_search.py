@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from automl.search.expected_improvement import ExpectedImprovement
+from automl.search.hypervolume import hypervolume
 from automl.search.measurement import Measurement
 from automl.search.pareto import FloatMatrix, FloatVector, IntVector, nondominated_sort
 from automl.search.predictors import (
@@ -41,6 +42,17 @@ _LEAST_CHANCE: Final = 0.02
 _REFERENCE: Final = 1.1
 _MEMORY: Final = 200
 _NEAR: Final = 0.5
+_EXACT: Final = 3
+"""Objectives up to which a realised gain is computed; with more, a new member of the front counts as promised."""
+
+
+class _Promise(NamedTuple):
+    """What a proposed candidate was expected to be: its values, its gain, and the scale in which the gain was meant."""
+
+    values: list[float]
+    gain: float
+    low: list[float]
+    span: list[float]
 
 
 class PredictedSearch:
@@ -66,8 +78,8 @@ class PredictedSearch:
         self._variation: Final = Variation(space)
         self._rows: list[IndexMatrix] = []
         self._measured: list[Measurement] = []
-        self._promises: dict[bytes, list[float]] = {}
-        self._kept: list[tuple[list[float], bool]] = []
+        self._promises: dict[bytes, _Promise] = {}
+        self._kept: list[tuple[_Promise, float]] = []
         self._weights: dict[str, list[float]] = {}
         self._scores: dict[str, Score] = {}
         self._scored_at = 0
@@ -87,7 +99,7 @@ class PredictedSearch:
         for row, result in zip(rows, results, strict=True):
             promise = self._promises.pop(row.tobytes(), None)
             if promise is not None:
-                self._kept = [*self._kept[1 - _MEMORY :], (promise, self._widens(result))]
+                self._kept = [*self._kept[1 - _MEMORY :], (promise, self._realised(promise, result))]
             self._rows.append(row)
             self._measured.append(result)
 
@@ -98,7 +110,7 @@ class PredictedSearch:
             "scores": {name: score.to_json() for name, score in self._scores.items()},
             "scored_at": self._scored_at,
             "promises": [[np.frombuffer(key, dtype=np.int64).tolist(), p] for key, p in self._promises.items()],
-            "kept": [[promise, success] for promise, success in self._kept],
+            "kept": [[promise, gain] for promise, gain in self._kept],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -109,8 +121,8 @@ class PredictedSearch:
             for name, score in state["scores"].items()
         }
         self._scored_at = int(state["scored_at"])
-        self._promises = {np.array(row, dtype=np.int64).tobytes(): list(p) for row, p in state["promises"]}
-        self._kept = [(list(promise), bool(success)) for promise, success in state["kept"]]
+        self._promises = {np.array(row, dtype=np.int64).tobytes(): _Promise(*p) for row, p in state["promises"]}
+        self._kept = [(_Promise(*promise), float(gain)) for promise, gain in state["kept"]]
 
     def propose(self, n: int, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
         """Returns up to ``n`` distinct unseen rows, most promising first; fewer only if no more were found.
@@ -160,33 +172,44 @@ class PredictedSearch:
                 gains[chosen] = -np.inf
             best = int(np.argmax(gains))
             chosen.append(best)
+            promised = max(float(gain.gains()[best]), 0.0)
+            self._promises[pool[best].tobytes()] = _Promise(expected[best].tolist(), promised, low.tolist(), span.tolist())
             gain.believe(best)
-            self._promises[pool[best].tobytes()] = expected[best].tolist()
         return pool[chosen]
 
-    def _widens(self, result: Measurement) -> bool:
-        """Tells whether a result is on the front of everything measured so far."""
-        if not result.feasible:
-            return False
-        values = np.array([m.values for m in self._measured if m.feasible])
-        return not len(values) or not (values <= np.array(result.values)).all(axis=1).any()
+    def _realised(self, promise: _Promise, result: Measurement) -> float:
+        """Returns the gain in hypervolume that a result brought, in the scale of its promise."""
+        if not result.feasible or result.values is None or len(promise.low) != len(result.values):
+            return 0.0
+        low, span = np.array(promise.low), np.array(promise.span)
+        values = np.array([m.values for m in self._measured if m.feasible]).reshape(-1, len(low))
+        if (values <= np.array(result.values)).all(axis=1).any():
+            return 0.0
+        if len(low) > _EXACT:
+            return promise.gain
+        before = (values - low) / np.where(span > 0, span, 1.0)
+        after = np.vstack([before, (np.array(result.values) - low) / np.where(span > 0, span, 1.0)])
+        reference = np.full(len(low), _REFERENCE)
+        return hypervolume(after, reference) - hypervolume(before, reference)
 
     def _reliability(self, scales: Sequence[Scale], low: FloatVector, span: FloatVector) -> Any:
-        """Returns a function: how often promises of about these targets were kept.
+        """Returns a function: which share of gains that were promised at about these targets came true.
 
         Predictors are wrong in places, such as at a cliff between networks that work and such that do not, and there they
-        promise much again and again. Each promise that was not kept makes promises of similar targets weigh less.
+        promise much again and again. What was promised in vain makes further promises of similar targets weigh less.
         """
-        if not self._kept or len(self._kept[0][0]) != len(scales):
+        if not self._kept or len(self._kept[0][0].low) != len(scales):
             return lambda targets: np.ones(len(targets))
-        promised = (np.array([promise for promise, _ in self._kept]) - low) / np.where(span > 0, span, 1.0)
-        places = np.stack([scale.target(column) for scale, column in zip(scales, promised.T, strict=True)], axis=1)
-        kept = np.array([success for _, success in self._kept], dtype=np.float64)
+        expected = (np.array([promise.values for promise, _ in self._kept]) - low) / np.where(span > 0, span, 1.0)
+        places = np.stack([scale.target(column) for scale, column in zip(scales, expected.T, strict=True)], axis=1)
+        promised = np.array([promise.gain for promise, _ in self._kept])
+        realised = np.array([gain for _, gain in self._kept])
+        usual = max(float(np.median(promised)), 1e-9)
 
         def share(targets: FloatMatrix) -> FloatVector:
             squared = ((targets[:, None, :] - places[None]) ** 2).sum(axis=2)
             near = np.exp(-0.5 * squared / _NEAR**2)
-            result: FloatVector = (1.0 + near @ kept) / (2.0 + near.sum(axis=1))
+            result: FloatVector = np.minimum((usual + near @ realised) / (usual + near @ promised), 1.0)
             return result
 
         return share
