@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation.py sharing [--space mobile ln] [--searcher evolution] [--rounds 2] [--groups 8]
     python benchmarks/evaluation.py racing-synthetic [--seeds 20]
-    python benchmarks/evaluation.py racing-supernet [--seeds 20] [--epochs 6] [--trials 96]
+    python benchmarks/evaluation.py racing-supernet [--seeds 20] [--epochs 6] [--trials 160]
 
 ``sharing``: calibration and validation of groups of 8 as searchers ask for them, together and one by one, on
 ``image/mobile`` (batch norm) and on a space of ConvNeXt and attention blocks (layer norm). Both ways run in turns in the same
@@ -34,14 +34,13 @@ import torch
 
 from automl.host import Host
 from automl.job.evaluation import Evaluator
-from automl.job.staged_evaluation import StagedEvaluator
 from automl.job_config import EvaluationConfig
 from automl.objectives.candidate import Candidate
 from automl.objectives.context import cpu_name, versions
 from automl.objectives.error import Error
 from automl.objectives.loss import Loss
 from automl.objectives.macs import Macs
-from automl.objectives.params import Params
+from automl.objectives.params import Params, count_params
 from automl.search import Evolution, Measurement, Searcher, pareto_front
 from automl.search.aging import Aging
 from automl.search.local import Local
@@ -179,52 +178,55 @@ def sharing(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def raced(scores: Any, cost: Any, order: Any) -> tuple[float, int, int]:
+    """Races candidates one after another against the front of those before them.
+
+    Args:
+        scores: ``(candidates, sampled objectives, samples)``.
+        cost: ``(candidates,)``, exact.
+        order: order in which the samples are shown.
+
+    Returns:
+        Share of sample evaluations saved, members of the true front, and how many of them were stopped.
+    """
+    count, _, samples = scores.shape
+    values, sizes, shuffled = np.column_stack([scores.mean(2), cost]), rung_sizes(samples), scores[:, :, order]
+    race = Race(samples=samples, rungs=len(sizes) - 1, confidence=CONFIDENCE)
+    complete: list[int] = []
+    used = 0
+
+    def standing(candidate: int, seen: int) -> Standing:
+        exact = cost[candidate : candidate + 1]
+        return Standing(exact, exact, tuple(s[:seen] for s in shuffled[candidate]))
+
+    for c in range(count):
+        front = [complete[i] for i in pareto_front(values[complete])] if complete else []
+        stops = (n for n in sizes[:-1] if race.dominator(standing(c, n), [standing(i, n) for i in front]) is not None)
+        seen = next(stops, samples)
+        used += seen
+        if seen == samples:
+            complete.append(c)
+    true_front = set(pareto_front(values).tolist())
+    return 1 - used / (count * samples), len(true_front), len(true_front - set(complete))
+
+
 def synthetic(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Racing on candidates whose scores are known."""
     rows = []
     for objectives, real, samples in ((2, False, 2000), (2, False, 10_000), (3, False, 10_000), (2, True, 10_000)):
         for seed in range(options.seeds):
             rng = np.random.default_rng(seed)
-            count, sizes = 150, rung_sizes(samples)
+            count = 150
             skill = rng.uniform(0.05, 0.5, (count, objectives - 1))
             cost = (0.6 - skill.mean(1)) * rng.uniform(0.6, 1.6, count)
             difficulty = rng.random(samples)
             noise = rng.normal(size=(count, objectives - 1, samples)).astype(np.float32)
             raw = 1 / (1 + np.exp(-8 * (skill[:, :, None] - 1 + difficulty + 0.15 * noise)))
-            scores = raw.astype(np.float64) if real else raw > 0.5
-            values = np.column_stack([scores.mean(2), cost])
-            order = rng.permutation(samples)
-            race = Race(samples=samples, rungs=len(sizes) - 1, confidence=CONFIDENCE)
-            shuffled = scores[:, :, order]
-            complete: list[int] = []
-            used = 0
-            for c in range(count):
-                front = [complete[i] for i in pareto_front(values[complete])] if complete else []
-                seen = samples
-                for n in sizes[:-1]:
-                    standing = [
-                        Standing(cost[i : i + 1], cost[i : i + 1], tuple(s[:n] for s in shuffled[i]))
-                        for i in (c, *front)
-                    ]
-                    if race.dominator(standing[0], standing[1:]) is not None:
-                        seen = n
-                        break
-                used += seen
-                if seen == samples:
-                    complete.append(c)
-            true_front = set(pareto_front(values).tolist())
-            rows.append(
-                {
-                    "objectives": objectives,
-                    "scores": "real" if real else "wrong or right",
-                    "samples": samples,
-                    "seed": seed,
-                    "saved": 1 - used / (count * samples),
-                    "front": len(true_front),
-                    "lost": len(true_front - set(complete)),
-                }
-            )
-        _print_racing(f"{objectives} objectives, {rows[-1]['scores']}, {samples} samples", rows[-options.seeds :])
+            saved, members, lost = raced(raw if real else raw > 0.5, cost, rng.permutation(samples))
+            kind = "real" if real else "wrong or right"
+            row = {"objectives": objectives, "scores": kind, "samples": samples, "seed": seed}
+            rows.append({**row, "saved": saved, "front": members, "lost": lost})
+        _print_racing(f"{objectives} objectives, {kind}, {samples} samples", rows[-options.seeds :])
     return rows
 
 
@@ -251,7 +253,7 @@ def shifted_digits(copies: int) -> ImageClassification:
 
 
 def racing_supernet(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Racing in searches of a trained supernet."""
+    """Racing among the candidates of a search of a trained supernet, with many orders of the samples."""
     host, task = Host.load(), shifted_digits(options.copies)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
@@ -261,43 +263,33 @@ def racing_supernet(options: argparse.Namespace) -> list[dict[str, Any]]:
         config = TrainingConfig(epochs=options.epochs, validation_samples=64, validation_subnets=1)
         train(supernet, task, config, strategy=Sandwich(), folder=Path(folder), seed=0, device="cpu")
     print(f"trained for {time.perf_counter() - start:.0f} s", flush=True)
-    evaluator = Evaluator(
-        supernet, task, objectives=[Error(), Params()], config=EvaluationConfig(batch_size=512), seed=0
-    )
-    known: dict[Architecture, Measurement] = {}
+    evaluator = Evaluator(supernet, task, objectives=[Error(), Params()], config=EvaluationConfig(), seed=0)
+    searcher = Evolution(supernet.space, objectives=2, seed=0)
+    scores: list[Any] = []
+    cost: list[float] = []
+    while len(scores) < options.trials:
+        group = searcher.ask(GROUP)
+        prepared = [p for p in evaluator.prepare(group) if not isinstance(p, Exception)]
+        answers = evaluator.validation.answers(
+            {i: p.model for i, p in enumerate(prepared)}, evaluator.validation.batches
+        )
+        results = []
+        for i, architecture in enumerate(group):
+            found = answers[i]
+            if isinstance(found, Exception):
+                raise found
+            wrong = np.concatenate([task.sample_scores(outputs, batch)["error"].numpy() for outputs, batch in found])
+            params = float(count_params(prepared[i].model))
+            scores.append(wrong)
+            cost.append(params)
+            results.append(Measurement(architecture=architecture, values=(float(wrong.mean()), params)))
+        searcher.tell(results)
     rows = []
     for seed in range(options.seeds):
-        searcher = Evolution(supernet.space, objectives=2, seed=seed)
-        staged = StagedEvaluator(evaluator, promote=searcher.promote, confidence=CONFIDENCE, seed=seed)
-        history: list[Measurement] = []
-        while len(history) < options.trials:
-            group = searcher.ask(GROUP)
-            results = [
-                Measurement(architecture=a, values=tuple(o.values or ()), details=o.details)
-                for a, o in zip(group, staged(group), strict=True)
-            ]
-            searcher.tell(results)
-            for result in results:
-                staged.hear(result)
-            history += results
-        missing = [m.architecture for m in history if m.architecture not in known]
-        for first in range(0, len(missing), GROUP):
-            part = missing[first : first + GROUP]
-            for architecture, outcome in zip(part, evaluator(part), strict=True):
-                known[architecture] = Measurement(architecture=architecture, values=tuple(outcome.values or ()))
-        front = pareto_front(np.array([known[m.architecture].values for m in history])).tolist()
-        late = history[len(history) // 2 :]
-        rows.append(
-            {
-                "seed": seed,
-                "trials": len(history),
-                "samples": evaluator.validation.samples,
-                "saved": 1 - float(np.mean([m.fidelity for m in history])),
-                "saved_late": 1 - float(np.mean([m.fidelity for m in late])),
-                "front": len(front),
-                "lost": sum(not history[i].complete for i in front),
-            }
-        )
+        order = np.random.default_rng(seed).permutation(evaluator.validation.samples)
+        saved, members, lost = raced(np.array(scores)[:, None], np.array(cost), order)
+        row = {"seed": seed, "trials": len(scores), "samples": evaluator.validation.samples}
+        rows.append({**row, "saved": saved, "front": members, "lost": lost})
     _print_racing(f"image/tiny, {rows[0]['samples']} samples, {rows[0]['trials']} trials of evolution", rows)
     return rows
 
@@ -327,7 +319,7 @@ def main() -> None:
     trained = parts.add_parser("racing-supernet")
     trained.add_argument("--seeds", type=int, default=20)
     trained.add_argument("--epochs", type=int, default=6)
-    trained.add_argument("--trials", type=int, default=96)
+    trained.add_argument("--trials", type=int, default=160)
     trained.add_argument("--copies", type=int, default=6, help="shifted copies of each validation image")
     options = parser.parse_args()
     torch.set_num_threads(1)
