@@ -11,7 +11,7 @@ EXPORTS := onnx,pt2,safetensors
 $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable ".[dev,export,samplers]" $(PLUGINS:%=--editable %)
+	  --editable ".[dev,bayes,export,samplers]" $(PLUGINS:%=--editable %)
 	touch $@
 
 demo: $(INSTALLED)
