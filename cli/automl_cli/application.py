@@ -19,6 +19,7 @@ from automl_cli.commands.front import front
 from automl_cli.commands.init_plugin import init_plugin
 from automl_cli.commands.latency import latency
 from automl_cli.commands.measure import measure
+from automl_cli.commands.predict import predict
 from automl_cli.commands.reduce import reduce
 from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
@@ -67,6 +68,7 @@ def build_application() -> typer.Typer:
         (report, RUNS),
         (dashboard, RUNS),
         (measure, RUNS),
+        (predict, RUNS),
         (reduce, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
