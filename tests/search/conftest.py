@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from automl.search import Evolution, Ledger, Measurement, OptunaSampler, Outcome, Random, Searcher, run_search
+from automl.search import (
+    Aging,
+    Evolution,
+    Ledger,
+    Local,
+    Measurement,
+    OptunaSampler,
+    Outcome,
+    Random,
+    Searcher,
+    run_search,
+)
 from automl.search.sampler_kinds import sampler_names
 from automl.space import Architecture, SearchSpace
 from automl.testing.problems import error_and_cost, large_space
@@ -38,6 +49,8 @@ def _optuna(sampler: str) -> MakeSearcher:
 
 SEARCHERS: dict[str, MakeSearcher] = {
     "random": Random,
+    "aging": lambda space, **given: Aging(space, population=6, tournament=3, **given),
+    "local": lambda space, **given: Local(space, starts=2, **given),
     "evolution": lambda space, **given: Evolution(space, population=6, offspring=4, **given),
     **{name: _optuna(name) for name in sampler_names()},
 }
