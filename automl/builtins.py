@@ -82,6 +82,11 @@ def automl_searchers() -> list[Searcher]:
             extra="automl-supernets[bayes]",
         ),
         Searcher(
+            name="concurrent",
+            summary="Begins while the supernet is in training, goes on as 'linas'",
+            target="automl.search.concurrent:Concurrent",
+        ),
+        Searcher(
             name="evolution",
             summary="NSGA-II, for many objectives NSGA-III, on the tree of the space",
             target="automl.search.evolution:Evolution",

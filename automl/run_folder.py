@@ -1,7 +1,7 @@
 """The folder of a run: where everything about a job is kept, written so that a kill at any moment loses nothing.
 
-    job.yaml  split.json  training.ckpt  training.json  supernet.safetensors  ranges.json  ledger.log  searcher.json
-    front.json  front.png  report.html  exports/<id>/
+    job.yaml  split.json  training.ckpt  training.json  early.jsonl  supernet.safetensors  ranges.json  ledger.log
+    searcher.json  front.json  front.png  report.html  exports/<id>/
 
 Every file is written beside its place and renamed into it. One process at a time works in a folder.
 """

@@ -2,8 +2,8 @@
 
 Each stage leaves a file that says it is done, so running the same job again does what is still missing:
 
-    split.json, warm_start.json → training.ckpt … supernet.safetensors → ranges.json → ledger.log, searcher.json
-    → front.json → report.html
+    split.json, warm_start.json → early.jsonl, training.ckpt … supernet.safetensors → ranges.json
+    → ledger.log, searcher.json → front.json → report.html
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from automl.errors import AutomlError, ConstraintError, InterruptedJobError
 from automl.host import Host
+from automl.job.early_search import EarlySearch
 from automl.job.evaluation import Evaluator
 from automl.job.front import build_front
 from automl.job.notes import search_notes
@@ -88,12 +89,22 @@ def run_job(
             )  # for the report's drawings
             run.write_json("split.json", task.split)
         host.hook.automl_job_started(run=run, job=job)
-        _train(run, parts, supernet, task, host, progress, stop)
+        early = EarlySearch(
+            run,
+            parts.searcher(supernet.space),
+            supernet,
+            task,
+            quantities=parts.quantities,
+            make_evaluator=lambda: make_evaluator(run, parts, supernet, task),
+            progress=progress,
+        )
+        _train(run, parts, supernet, task, early, host, progress, stop)
         evaluator = make_evaluator(run, parts, supernet, task)
         for quantity in parts.quantities:
             quantity.prepare(supernet, task, progress)
         _ranges(run, parts, supernet, evaluator, progress)
-        history = _search(run, parts, supernet, evaluator, initial, host, progress, stop)
+        first = list(dict.fromkeys([*initial, *early.first()]))
+        history = _search(run, parts, supernet, evaluator, first, host, progress, stop)
         _finish(run, parts, supernet, task, evaluator, history, host, progress)
     return run
 
@@ -152,7 +163,14 @@ def _task_and_supernet(
 
 
 def _train(
-    run: Run, parts: JobParts, supernet: Supernet, task: Task, host: Host, progress: Progress, stop: Callable[[], bool]
+    run: Run,
+    parts: JobParts,
+    supernet: Supernet,
+    task: Task,
+    early: EarlySearch,
+    host: Host,
+    progress: Progress,
+    stop: Callable[[], bool],
 ) -> None:
     weights = run.path("supernet.safetensors")
     if weights.is_file():
@@ -170,6 +188,7 @@ def _train(
             device=run.job.device,
             observer=lambda epoch, record: host.hook.automl_epoch_ended(run=run, epoch=epoch, record=record),
             progress=shown,
+            measure=early.measure,
         )
     finally:
         progress.end()

@@ -62,7 +62,9 @@ class Objective(ABC):
         return results
 
     def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:  # noqa: B027  # optional, not forgotten
-        """Called once before a search, for what an objective must know about the whole space; does nothing by default.
+        """Called before a search, for what an objective must know about the whole space; does nothing by default.
+
+        A search that begins during training has it called then and once more after it.
 
         What it finds out may be used in ``measure`` only if a search that is killed and started again finds the same.
 

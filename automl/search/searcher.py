@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from automl.search.measurement import Measurement
 from automl.space import Architecture
 
-__all__ = ["Searcher"]
+__all__ = ["EarlyHistory", "Searcher"]
+
+EarlyHistory: TypeAlias = Mapping[int, Sequence[Measurement]]
+"""What was measured with unfinished weights: by the number of the epoch, from 1, in increasing order."""
 
 
 class Searcher(ABC):
@@ -78,6 +81,38 @@ class Searcher(ABC):
             confidence (``automl.search.racing``).
         """
         return None
+
+    def ask_early(self, epoch: int, epochs: int, history: EarlyHistory) -> list[Architecture]:
+        """Returns what to measure with the weights of a network that is still in training; nothing by default.
+
+        Called after each epoch of a training, if the searcher is for a supernet that is trained in the same job. What is
+        asked here is never told: values of unfinished weights are not comparable with those of the search. They come
+        back in ``history``, from which, the arguments and the options of the searcher alone the answer follows. So no call
+        changes anything, and none is missing after an interruption.
+
+        Args:
+            epoch: number of the epoch that has just ended, from 1.
+            epochs: number of epochs in total.
+            history: measurements after earlier epochs.
+
+        Returns:
+            Canonical, allowed, different architectures. They may be in ``history``, and ``ask`` may ask for them again.
+        """
+        return []
+
+    def ask_first(self, history: EarlyHistory) -> list[Architecture]:
+        """Returns what to measure before anything that ``ask`` returns, after what was learnt early; nothing by default.
+
+        Called once between training and search, if anything was measured early; changes nothing. The results are told
+        as measurements that were not asked for.
+
+        Args:
+            history: all early measurements.
+
+        Returns:
+            Canonical, allowed, different architectures, the most promising first.
+        """
+        return []
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

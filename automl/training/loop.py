@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, cast, final
 
@@ -51,6 +51,7 @@ def train(
     observer: Callable[[int, Mapping[str, Any]], None] | None = None,
     progress: Progress | None = None,
     fabric: Fabric | None = None,
+    measure: Callable[[int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Trains a supernet, or continues a training that was interrupted.
 
@@ -71,6 +72,10 @@ def train(
         observer: called with the number of an epoch, from 1, and its record, after the record is safe on disk.
         progress: shown the steps.
         fabric: a launched Fabric for training in several processes; replaces ``device`` and ``config.precision``.
+        measure: called in every process with the number of an epoch, from 1, while the supernet has the weights that would
+            be the result if this epoch were the last. The epoch is not on disk then, so one that is has been measured,
+            and after an interruption the call comes again with the same weights. It leaves supernet and task as they
+            are; torch's generators are its own.
 
     Returns:
         One record per epoch: ``epoch`` (from 1), ``loss`` and further ``losses`` (means over the steps), ``seconds``,
@@ -82,7 +87,7 @@ def train(
     """
     if fabric is None:
         fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
-    return _Training(supernet, task, config, strategy, folder, seed, fabric, observer, progress).run()
+    return _Training(supernet, task, config, strategy, folder, seed, fabric, observer, progress, measure).run()
 
 
 @final
@@ -100,6 +105,7 @@ class _Training:
         fabric: Fabric,
         observer: Callable[[int, Mapping[str, Any]], None] | None,
         progress: Progress | None,
+        measure: Callable[[int], None] | None,
     ) -> None:
         self._supernet: Final = supernet
         self._task: Final = task
@@ -109,6 +115,7 @@ class _Training:
         self._fabric: Final = fabric
         self._observer: Final = observer
         self._progress: Final = progress
+        self._measure: Final = measure
 
         self._identity: Final = _identity(supernet, task, config, strategy, seed, fabric.world_size)
         fabric.to_device(supernet)
@@ -249,10 +256,13 @@ class _Training:
 
     def _validate(self) -> tuple[dict[str, dict[str, float]], list[str]]:
         """Validates in every process, as metrics may gather from all of them."""
-        if self._state.average is None:
-            return self._validation.measure()
-        with self._state.average.applied():
-            return self._validation.measure()
+        average = self._state.average
+        with nullcontext() if average is None else average.applied():
+            found = self._validation.measure()
+            if self._measure is not None:
+                with _own_torch_generator(self._fabric.device):
+                    self._measure(self._state.epoch + 1)
+            return found
 
     def _retry(self, error: DivergedError) -> None:
         state, config = self._state, self._config
