@@ -15,6 +15,7 @@ from automl.search.predictors import (
     KINDS,
     Committee,
     Costs,
+    Feasibility,
     Features,
     GaussianProcess,
     Predictor,
@@ -38,7 +39,6 @@ _PARENTS: Final = 40
 _RANDOM_SHARE: Final = 0.15
 _GROWTH: Final = 1.5
 _FEW_STEPS: Final = 15
-_LEAST_CHANCE: Final = 0.02
 _REFERENCE: Final = 1.1
 _MEMORY: Final = 200
 _NEAR: Final = 0.5
@@ -140,7 +140,7 @@ class PredictedSearch:
         scales = [Scale(column) for column in scaled.T]
         targets = [scale.target(column) for scale, column in zip(scales, scaled.T, strict=True)]
         models = self._models(rows, targets)
-        chance = self._chance(rng)
+        chance = self._chance().chance
         reliable = self._reliability(scales, low, span)
         measured = scaled[feasible] if feasible.any() else scaled
         reference = np.full(values.shape[1], _REFERENCE)
@@ -303,14 +303,11 @@ class PredictedSearch:
             members[-1].fit(rows, target)
         return Committee(members)
 
-    def _chance(self, rng: np.random.Generator) -> Any:
-        """Returns a function: probability that candidates neither fail nor miss a constraint."""
-        fine = np.array([m.values is not None and not any(v > 0 for v in m.violations) for m in self._measured])
-        if fine.all() or not fine.any():
-            return lambda candidates: np.ones(len(candidates))
-        recent = np.arange(max(0, len(fine) - _MOST_ROWS), len(fine))
-        model = KINDS["ridge"](self._features)
-        if fine[recent].all() or not fine[recent].any() or len(recent) < LEAST:
-            return lambda candidates: np.ones(len(candidates))
-        model.fit(np.array(self._rows)[recent], fine[recent].astype(np.float64))
-        return lambda candidates: np.clip(model.predict(candidates)[0], _LEAST_CHANCE, 1.0)
+    def _chance(self) -> Feasibility:
+        """What was learnt about failures and constraints from the latest measurements; unless nobody is feasible."""
+        recent = np.arange(max(0, len(self._measured) - _MOST_ROWS), len(self._measured))
+        failed = np.array([self._measured[i].values is None for i in recent], dtype=np.bool_)
+        violations = self._violations(recent)
+        if not any(measurement.feasible for measurement in self._measured):
+            violations = violations[:, :0]  # then the violations are what is minimised
+        return Feasibility(self._features, np.array(self._rows)[recent], failed, violations)

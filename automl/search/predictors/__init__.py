@@ -1,6 +1,7 @@
 """Predictors: cheap models of measured quantities, chosen by how well they rank what they have not seen."""
 
 from automl.search.predictors.boosting import Boosting
+from automl.search.predictors.feasibility import Feasibility
 from automl.search.predictors.features import Costs, Features
 from automl.search.predictors.gaussian_process import GaussianProcess
 from automl.search.predictors.predictor import Predictor
@@ -14,6 +15,7 @@ __all__ = [
     "Boosting",
     "Committee",
     "Costs",
+    "Feasibility",
     "Features",
     "GaussianProcess",
     "Predictor",
