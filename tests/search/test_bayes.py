@@ -71,7 +71,7 @@ def test_four_objectives_and_no_feasible_measurement_are_no_problem(acquisition:
 
 
 def test_the_generator_of_torch_is_left_alone_and_does_not_matter(acquisition: type) -> None:
-    x, values = points(25, 6), points(25, 7)[:, :2]
+    x, values = points(25, 6), points(25, 7)  # four objectives: their weights are drawn
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)

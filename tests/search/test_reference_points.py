@@ -157,3 +157,16 @@ def test_first_generation_starts_with_what_was_given() -> None:
         best = max(((child == a) | (child == b)).sum() for a, b in combinations(rows, 2))
         assert best >= 5
     assert not {tuple(r) for r in children} & {tuple(r) for r in rows}
+
+
+def test_a_given_start_that_is_too_small_is_filled_up() -> None:
+    flat = SearchSpace.build({f"d{i}": Ordinal(1, 2, 3) for i in range(12)})
+    rng = np.random.default_rng(4)
+    given = [flat.sample(rng), flat.smallest()]
+    searcher = Evolution(flat, objectives=2, seed=0, population=6, offspring=4)
+    searcher.tell([Measurement(architecture=a, values=(1.0, 2.0)) for a in given])
+    filled = searcher.ask(9)
+    assert len(filled) == 4
+    assert filled[0] == flat.largest()
+    changed = (flat.to_indices(filled)[:, None, :] != flat.to_indices(given)[None]).sum(axis=2)
+    assert changed.min() > 4  # random ones, no mutants
