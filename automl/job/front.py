@@ -136,12 +136,17 @@ def _recorded(measurement: Measurement, name: str) -> dict[str, Any]:
     return recorded
 
 
-def _compared(predicted: Mapping[str, float | None], measured: Mapping[str, float | None]) -> dict[str, Any]:
+def _compared(predicted: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
     """A predicted value with its interval, and whether that meets the interval of the measurement."""
-    low, high = (predicted[end] if predicted[end] is not None else predicted["value"] for end in ("low", "high"))
-    least, most = (measured[end] if measured[end] is not None else measured["value"] for end in ("low", "high"))
-    assert low is not None and high is not None and least is not None and most is not None
+    low, high = _interval(predicted)
+    least, most = _interval(measured)
     return {**predicted, "agrees": low <= most and least <= high}
+
+
+def _interval(value: Mapping[str, Any]) -> tuple[float, float]:
+    """The interval of a value; an exact one is its own."""
+    low, high = value["low"], value["high"]
+    return (value["value"] if low is None else low, value["value"] if high is None else high)
 
 
 def _reference(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
