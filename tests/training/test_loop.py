@@ -94,6 +94,29 @@ def test_progress_and_observer_hear_every_step_and_epoch_in_order(run, tmp_path)
     assert seen == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_measuring_sees_the_result_so_far_before_its_epoch_is_on_disk_and_changes_nothing(
+    ema, run, new_supernet, tmp_path
+):
+    plain, measured, seen = new_supernet(), new_supernet(), []
+    history = run(supernet=plain, ema=ema)
+    (tmp_path / "training.ckpt").unlink()
+
+    def measure(epoch):
+        stored = torch.load(tmp_path / "training.ckpt", weights_only=True)["state"]
+        assert stored["epoch"] == epoch - 1
+        torch.rand(epoch)
+        seen.append((epoch, {name: tensor.clone() for name, tensor in measured.state_dict().items()}))
+
+    again = run(supernet=measured, ema=ema, measure=measure)
+    assert [epoch for epoch, _ in seen] == [1, 2, 3, 4]
+    for name, parameter in plain.named_parameters():
+        assert torch.equal(parameter, measured.get_parameter(name)), name
+        assert torch.equal(parameter, seen[-1][1][name]), name
+    assert [r["loss"] for r in again] == [r["loss"] for r in history]
+    assert [r["validation"] for r in again] == [r["validation"] for r in history]
+
+
 def test_supernet_keeps_its_mode_and_ends_with_the_largest_active(run, new_supernet):
     supernet = new_supernet().train()
     supernet.network[4].eval()
