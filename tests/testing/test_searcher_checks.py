@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from automl.host import Host
 from automl.host import Searcher as SearcherRecord
-from automl.search import Measurement, Random, Searcher
+from automl.search import Evolution, Measurement, Random, Searcher
 from automl.space import Architecture, SearchSpace
 from automl.testing import Check
 from automl.testing.searcher_checks import searcher_checks
@@ -114,13 +115,25 @@ class ClaimsToLearn(Wrapped):
     learns = True
 
 
+class IgnoresConstraints(Wrapped):
+    """Learns, but only from the values."""
+
+    learns = True
+
+    def __init__(self, space: SearchSpace, *, objectives: int, seed: int) -> None:
+        self.inner = Evolution(space, objectives=objectives, seed=seed)  # type: ignore[assignment]
+
+    def tell(self, results: Sequence[Measurement]) -> None:
+        self.inner.tell([replace(result, violations=()) for result in results])
+
+
 class Gathers(Wrapped):
     """Asks for the neighbours of one good network only: many are dominated, no front is spread."""
 
     learns = True
 
     def ask(self, n: int) -> list[Architecture]:
-        good = {"depth": 4}
+        good: dict[str, int | str] = {"depth": 4}
         for layer in range(1, 7):
             good |= {f"layer{layer}.op": "conv" if layer < 4 else "attention", f"layer{layer}.width": 8}
             good |= {f"layer{layer}.kernel": 3}
@@ -142,7 +155,8 @@ class Gathers(Wrapped):
         (DeafToStrangers, "never asks what it was told", "was asked or told before"),
         (ClaimsToLearn, "improves on random with one objective", "dominate"),
         (ClaimsToLearn, "improves on random with two objectives", "dominate"),
-        (ClaimsToLearn, "prefers feasible candidates", "are feasible, of random ones"),
+        (ClaimsToLearn, "approaches feasible candidates", "violate the constraint by"),
+        (IgnoresConstraints, "approaches feasible candidates", "violate the constraint by"),
         (Gathers, "improves on random with two objectives", "no front is spread"),
     ],
 )
