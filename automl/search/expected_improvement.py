@@ -2,9 +2,9 @@
 
 Source:
     One objective: Jones, Schonlau, Welch 1998, "Efficient global optimization". Two: the strips of Emmerich, Deutz,
-    Klinkenberg 2011, "Hypervolume-based expected improvement". Here predictions are normal on the targets of a ``Scale``, not
-    on the values, so the integrals over one objective are taken by Gauss-Hermite quadrature. Three and more: the volume is
-    estimated on points spread over the box, as in Bader, Zitzler 2011, "HypE".
+    Klinkenberg 2011, "Hypervolume-based expected improvement". Here predictions are normal on the targets of a ``Scale``, so
+    values are log-normal above a floor, and the integrals over one objective have a closed form as well. Three and more: the
+    volume is estimated on points spread over the box, as in Bader, Zitzler 2011, "HypE".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from scipy.special import ndtr
 from scipy.stats import qmc
 
 from automl.search.pareto import FloatMatrix, FloatVector, pareto_front
@@ -21,9 +21,11 @@ from automl.search.predictors.scale import Scale
 
 __all__ = ["ExpectedImprovement"]
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _POINTS: Final = 1024
+_REACH: Final = 2.0
+"""The box of points goes down to where values are expected, less so many standard deviations."""
+_SURE: Final = 1e-9
+"""Smallest standard deviation; formulas divide by it."""
 
 
 class ExpectedImprovement:
@@ -47,15 +49,16 @@ class ExpectedImprovement:
     ) -> None:
         self._reference: Final = reference
         self._front = self._sorted(measured)
-        # (objectives, m, nodes): possible values of every candidate
-        self._possible: Final = np.array(
-            [
-                scale.value(mean[:, None] + deviation[:, None] * _NODES)
-                for mean, deviation, scale in zip(means, deviations, scales, strict=True)
-            ]
-        )
+        # (objectives, m): the logarithm of a value above its floor is normal
+        self._means: Final = np.array(means)
+        self._deviations: Final = np.maximum(np.array(deviations), _SURE)
+        self._floors: Final = np.array([scale.floor for scale in scales])
+        self._lowest: Final = [
+            scale.value(mean - _REACH * deviation).min(initial=0.0)
+            for mean, deviation, scale in zip(means, deviations, scales, strict=True)
+        ]
         self._expected: Final = np.stack([scale.value(mean) for mean, scale in zip(means, scales, strict=True)], axis=1)
-        self._box: Final = self._points() if len(reference) > 2 else np.zeros((0, len(reference)))
+        self._box, self._volume = self._points() if len(reference) > 2 else (np.zeros((0, len(reference))), 0.0)
 
     def gains(self) -> FloatVector:
         """Returns ``(m,)`` expected gains."""
@@ -66,7 +69,7 @@ class ExpectedImprovement:
             return self._strips()
         covered = (self._front[None] <= self._box[:, None]).all(axis=-1)
         free = self._box[~np.any(covered, axis=1)]
-        gains: FloatVector = self._reach(free).sum(axis=1) / len(self._box)
+        gains: FloatVector = self._reach(free).sum(axis=1) * (self._volume / len(self._box))
         return gains
 
     def believe(self, candidate: int) -> None:
@@ -91,27 +94,25 @@ class ExpectedImprovement:
 
     def _below(self, objective: int, bound: float) -> FloatVector:
         """``E[max(bound - value, 0)]``."""
-        result: FloatVector = np.maximum(bound - self._possible[objective], 0.0) @ _WEIGHTS
-        return result
+        mean, deviation, room = self._means[objective], self._deviations[objective], bound - self._floors[objective]
+        if room <= 0:
+            return np.zeros(len(mean))
+        place = (np.log(room) - mean) / deviation
+        result: FloatVector = room * ndtr(place) - np.exp(mean + deviation**2 / 2) * ndtr(place - deviation)
+        return np.maximum(result, 0.0)
 
     def _reach(self, points: FloatMatrix) -> FloatMatrix:
         """``(m, points)`` probability that a candidate dominates a point; objectives are independent."""
-        result: npt.NDArray[np.float64] = np.ones((len(self._expected), len(points)))
-        for possible, bound in zip(self._possible, points.T, strict=True):
-            ordered = np.sort(possible, axis=1)
-            weights = np.cumsum(
-                np.take_along_axis(np.broadcast_to(_WEIGHTS, possible.shape), np.argsort(possible), 1), 1
-            )
-            padded = np.hstack([np.zeros((len(possible), 1)), weights])
-            places = (ordered[:, :, None] <= bound).sum(axis=1)
-            result *= np.take_along_axis(padded, places, axis=1)
+        result = np.ones((len(self._expected), len(points)))
+        for mean, deviation, floor, bound in zip(self._means, self._deviations, self._floors, points.T, strict=True):
+            room = np.log(np.maximum(bound - floor, np.finfo(np.float64).tiny))
+            result = result * ndtr((room - mean[:, None]) / deviation[:, None])
         return result
 
-    def _points(self) -> FloatMatrix:
-        lowest = np.minimum(self._front.min(axis=0, initial=0.0), self._expected.min(axis=0, initial=0.0))
+    def _points(self) -> tuple[FloatMatrix, float]:
+        lowest = np.minimum(self._front.min(axis=0, initial=0.0), self._lowest)
         unit = qmc.Sobol(len(self._reference), rng=np.random.default_rng(0)).random(_POINTS)
-        points: FloatMatrix = lowest + unit * (self._reference - lowest)
-        return points
+        return lowest + unit * (self._reference - lowest), float(np.prod(self._reference - lowest))
 
     def _sorted(self, values: FloatMatrix) -> FloatMatrix:
         inside = values[(values < self._reference).all(axis=1)]

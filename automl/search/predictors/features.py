@@ -65,7 +65,10 @@ class Features:
         blocks = [
             np.equal.outer(rows[:, d], np.arange(count)).astype(np.float64) for d, count in enumerate(self._counts)
         ]
-        products = [(blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(rows), -1) for a, b in self._pairs]
+        products = [
+            (blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(rows), self._counts[a] * self._counts[b])
+            for a, b in self._pairs
+        ]
         return np.hstack([np.zeros((len(rows), 0)), *blocks, *products, self.sizes(rows)])
 
     def flat(self, rows: IndexMatrix) -> FloatMatrix:

@@ -39,6 +39,9 @@ _CHUNK: Final = 512
 class GaussianProcess(Predictor):
     """Gaussian process with the kernel above; cubic in the number of measurements.
 
+    Held-out predictions leave one measurement out, but the weights have seen all of them. So their rank correlation is a little
+    too good: on 40 to 80 measurements of the tests' problem by 0.05 to 0.1, on pure noise by 0.15.
+
     Args:
         features: views of the space.
         start: logarithms of weights to start the fit from, such as ``weights`` of an earlier one on fewer measurements.

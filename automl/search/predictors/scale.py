@@ -24,6 +24,9 @@ class Scale:
 
     Args:
         values: ``(n,)`` finite measured values.
+
+    Attributes:
+        floor: what no target's value is below; ``value = floor + exp(target)``.
     """
 
     def __init__(self, values: FloatVector) -> None:
@@ -31,6 +34,7 @@ class Scale:
         half = float(np.median(values)) - self._low
         span = float(np.ptp(values)) or 1.0
         self._shift: Final = max(_FLOOR * half, 1e-3 * span)
+        self.floor: Final = self._low - self._shift
 
     def target(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Returns targets of values; values below the smallest one seen count as it."""
@@ -39,5 +43,5 @@ class Scale:
 
     def value(self, targets: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Returns values of targets."""
-        result: npt.NDArray[np.float64] = np.exp(np.minimum(targets, _LARGEST)) + (self._low - self._shift)
+        result: npt.NDArray[np.float64] = np.exp(np.minimum(targets, _LARGEST)) + self.floor
         return result
