@@ -60,9 +60,9 @@ class Linas(Searcher):
         *,
         objectives: int,
         seed: int,
-        initial: int = 16,
+        initial: int = 24,
         batch: int = 4,
-        exploration: float = 0.5,
+        exploration: float = 0.2,
         costs: Costs | None = None,
     ) -> None:
         if initial < 2:

@@ -56,7 +56,7 @@ class Portfolio(Searcher):
         *,
         objectives: int,
         seed: int,
-        initial: int = 16,
+        initial: int = 24,
         batch: int = 4,
         population: int = 20,
     ) -> None:

@@ -32,7 +32,7 @@ def search(
     constraint: Annotated[
         list[str] | None, typer.Option(metavar="BOUND", help="Such as 'latency<=2ms'; repeat for several.")
     ] = None,
-    searcher: Annotated[str | None, typer.Option(metavar="NAME", help="evolution, random, or optuna:SAMPLER.")] = None,
+    searcher: Annotated[str | None, typer.Option(metavar="NAME", help="portfolio, evolution, random, optuna:SAMPLER, ....")] = None,
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME", help="How the supernet is trained: sandwich or single-path.")
     ] = None,
