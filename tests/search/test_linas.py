@@ -89,6 +89,14 @@ def test_what_was_told_unasked_is_learnt_from_and_never_asked() -> None:
     assert not set(asked) & set(known)
 
 
+def test_what_is_told_while_it_waits_in_the_batch_is_not_asked_any_more() -> None:
+    twins = [Linas(SMALL, objectives=2, seed=2, initial=8) for _ in range(2)]
+    waiting = twins[0].ask(8)[3:]
+    twins[1].ask(3)
+    twins[1].tell(learnable(waiting[:2]))
+    assert twins[1].ask(8) == waiting[2:]
+
+
 def test_scores_are_known_after_the_first_round_and_beat_the_baseline() -> None:
     searcher = Linas(SMALL, objectives=2, seed=4, initial=24)
     assert list(searcher.scores) == []
