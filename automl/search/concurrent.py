@@ -38,7 +38,8 @@ class Concurrent(Searcher):
         seed: seed of all draws.
         start: share of the epochs after which the first candidates are measured.
         early: candidates measured after each of these epochs.
-        first: candidates chosen early with which the search starts.
+        first: candidates chosen early with which the search starts; fewer than ``initial``, since predictors that have seen
+            nothing but good networks do not know what makes bad ones.
         initial: architectures measured with finished weights before anything is predicted, the first ones included.
         batch: architectures of one round of predictions.
         exploration: share of the predictors' standard deviation that counts; 0 trusts their means.
@@ -67,7 +68,7 @@ class Concurrent(Searcher):
         seed: int,
         start: float = 0.5,
         early: int = 6,
-        first: int = 12,
+        first: int = 8,
         initial: int = 16,
         batch: int = 4,
         exploration: float = 0.5,

@@ -20,7 +20,7 @@ from automl.job.evaluation import Evaluator
 from automl.job_config import JobConfig, resolve_job
 from automl.run_folder import Run
 from automl.search.ledger import Ledger
-from automl.training import loop
+from automl.training import TrainingConfig, loop
 
 pytest.importorskip("automl_vision", reason="the space of these jobs uses blocks of automl-vision")
 
@@ -91,13 +91,26 @@ def _equal(run: Run, other: Run, host: Host) -> None:
     assert _trials(run, host) == _trials(other, host)
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.99])  # where weights are averaged, they are put back after measuring
 def test_training_has_the_same_bits_with_and_without_early_measurements(
-    host: Host, job: Callable[..., JobConfig], finished: Run, tmp_path: Path
+    host: Host, job: Callable[..., JobConfig], tmp_path: Path, ema: float
 ) -> None:
-    plain = run_job(job(searcher="random", searcher_options={}), tmp_path / "plain", host=host)
+    training = {**job().to_dict()["training"], "ema": ema}
+    kinds = {"concurrent": {"early": 3, "first": 5, "initial": 6}, "random": {}}
+    early, plain = (
+        run_job(
+            job(searcher=name, searcher_options=options, trials=1).model_copy(
+                update={"training": TrainingConfig(**training)}
+            ),
+            tmp_path / name,
+            host=host,
+        )
+        for name, options in kinds.items()
+    )
+    assert early.has("early.jsonl")
     assert not plain.has("early.jsonl")
-    assert finished.path("supernet.safetensors").read_bytes() == plain.path("supernet.safetensors").read_bytes()
-    assert _history(finished) == _history(plain)
+    assert early.path("supernet.safetensors").read_bytes() == plain.path("supernet.safetensors").read_bytes()
+    assert _history(early) == _history(plain)
 
 
 def test_each_epoch_has_its_line_and_the_search_starts_with_those_of_the_last(finished: Run, host: Host) -> None:
