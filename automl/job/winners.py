@@ -91,7 +91,9 @@ def measure_picked(
     """
     progress = progress or SilentProgress()
     members = pick(run, expression)
-    latency = build_objective(host, "latency", {"runtime": runtime, "mode": "measured", **(options or {})}, where="measure")
+    latency = build_objective(
+        host, "latency", {"runtime": runtime, "mode": "measured", **(options or {})}, where="measure"
+    )
     supernet, task, parts = load_supernet(run, host)
     evaluator = make_evaluator(run, parts, supernet, task)
     progress.begin(f"measuring in {runtime}", len(members), "model")

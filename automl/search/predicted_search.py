@@ -173,7 +173,9 @@ class PredictedSearch:
             best = int(np.argmax(gains))
             chosen.append(best)
             promised = max(float(gain.gains()[best]), 0.0)
-            self._promises[pool[best].tobytes()] = _Promise(expected[best].tolist(), promised, low.tolist(), span.tolist())
+            self._promises[pool[best].tobytes()] = _Promise(
+                expected[best].tolist(), promised, low.tolist(), span.tolist()
+            )
             gain.believe(best)
         return pool[chosen]
 

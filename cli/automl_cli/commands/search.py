@@ -32,7 +32,9 @@ def search(
     constraint: Annotated[
         list[str] | None, typer.Option(metavar="BOUND", help="Such as 'latency<=2ms'; repeat for several.")
     ] = None,
-    searcher: Annotated[str | None, typer.Option(metavar="NAME", help="portfolio, evolution, random, optuna:SAMPLER, ....")] = None,
+    searcher: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as portfolio, evolution or optuna:SAMPLER.")
+    ] = None,
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME", help="How the supernet is trained: sandwich or single-path.")
     ] = None,
