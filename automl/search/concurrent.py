@@ -69,9 +69,9 @@ class Concurrent(Searcher):
         start: float = 0.5,
         early: int = 6,
         first: int = 8,
-        initial: int = 16,
+        initial: int = 24,
         batch: int = 4,
-        exploration: float = 0.5,
+        exploration: float = 0.2,
     ) -> None:
         if not 0 <= start < 1:
             raise ConfigError(f"concurrent: start is {start}; it must be at least 0 and below 1.")
