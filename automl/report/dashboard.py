@@ -40,13 +40,14 @@ def make_dashboard(folder: Path, host: str, port: int) -> WSGIServer:
         MissingExtraError: optuna-dashboard is not installed.
         RunError: nothing was measured yet, or the address cannot be used.
     """
+    storage = _storage(folder)  # a run without measurements is the nearer mistake
     try:
         from optuna_dashboard import wsgi
     except ImportError as error:
         raise MissingExtraError(
             "the dashboard needs optuna-dashboard: pip install 'automl-supernets[dashboard]'."
         ) from error
-    application = wsgi(_storage(folder))
+    application = wsgi(storage)
     try:
         return make_server(host, port, _read_only(application), server_class=_Server, handler_class=_QuietHandler)
     except OSError as error:

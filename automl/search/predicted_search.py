@@ -39,7 +39,8 @@ _PARENTS: Final = 40
 _RANDOM_SHARE: Final = 0.15
 _GROWTH: Final = 1.5
 _FEW_STEPS: Final = 15
-_REFERENCE: Final = 1.1
+_REFERENCE: Final = 1.25
+"""Reference point in the scaled objectives: somewhat beyond the worst, so that the ends of the front are worth finding."""
 _MEMORY: Final = 200
 _NEAR: Final = 0.5
 _EXACT: Final = 3
@@ -200,12 +201,14 @@ class PredictedSearch:
         Predictors are wrong in places, such as at a cliff between networks that work and such that do not, and there they
         promise much again and again. What was promised in vain makes further promises of similar targets weigh less.
         """
-        if not self._kept or len(self._kept[0][0].low) != len(scales):
+        # While nothing was feasible, violations were promised, not objectives.
+        alike = [(promise, gain) for promise, gain in self._kept if len(promise.low) == len(scales)]
+        if not alike:
             return lambda targets: np.ones(len(targets))
-        expected = (np.array([promise.values for promise, _ in self._kept]) - low) / np.where(span > 0, span, 1.0)
+        expected = (np.array([promise.values for promise, _ in alike]) - low) / np.where(span > 0, span, 1.0)
         places = np.stack([scale.target(column) for scale, column in zip(scales, expected.T, strict=True)], axis=1)
-        promised = np.array([promise.gain for promise, _ in self._kept])
-        realised = np.array([gain for _, gain in self._kept])
+        promised = np.array([promise.gain for promise, _ in alike])
+        realised = np.array([gain for _, gain in alike])
         usual = max(float(np.median(promised)), 1e-9)
 
         def share(targets: FloatMatrix) -> FloatVector:

@@ -22,7 +22,10 @@ from automl.objectives import Trace, count_params, state_bytes
 from automl.tasks import ImageClassification
 
 
-def test_every_file_was_proven_and_is_described(exported: ExportResult, network: nn.Module) -> None:
+def test_every_file_was_proven_and_is_described(
+    exported: ExportResult, network: nn.Module, task: ImageClassification
+) -> None:
+    largest = float(network(*task.example_inputs(64)).detach().abs().max())
     assert sorted(path.name for path in exported.folder.iterdir()) == sorted(
         ["manifest.json", *(path.name for path in exported.paths.values())]
     )
@@ -31,7 +34,7 @@ def test_every_file_was_proven_and_is_described(exported: ExportResult, network:
         assert entry["bytes"] == path.stat().st_size <= entry["limit_bytes"]
         assert entry["predicted_bytes"] == state_bytes(network)
         assert entry["limit_bytes"] < 1.02 * entry["predicted_bytes"] + 16384 + 128 * 100
-        assert 0 <= entry["max_abs_error"] < 1e-5
+        assert 0 <= entry["max_abs_error"] < 1e-6 * largest  # a few units in the last place of outputs around 70
     assert exported.manifest["inputs"] == [{"name": "images", "dtype": "float32", "shape": ["batch", 1, 8, 8]}]
     assert exported.manifest["checked_inputs"] == [[[batch, 1, 8, 8]] for batch in (1, 2, 5)]
 
