@@ -103,25 +103,63 @@ def _nas_bench_graph(name: str) -> Table:
     with np.load(DATA / "nas_bench_graph" / "nasbenchgraph.npz") as data:
         column = list(data["datasets"]).index(_NAS_BENCH_GRAPH[name])
         error, latency = 1 - data["valid_perf"][:, column].astype(float), data["latency"][:, column].astype(float)
-    operations, links, row_of = _graph_rows()
-    dimensions = {"link": Categorical(*links), **{f"op{i}": Categorical(*operations) for i in range(1, 5)}}
-    space = SearchSpace.build(dimensions, forbidden=[{f"op{i}": "skip" for i in range(1, 5)}])
+    space, row_of = _graph_space()
     scored = _scaled(error, latency, (error, latency))
     return Table(name, space, row_of, scored, scored)
 
 
 @cache
-def _graph_rows() -> tuple[list[str], list[str], npt.NDArray[np.int32]]:
-    """Maps every combination to its row by the benchmark's own rules on which networks are the same."""
+def _graph_space() -> tuple[SearchSpace, npt.NDArray[np.int32]]:
+    """The space of NAS-Bench-Graph, and the row of every combination by the benchmark's rules on which networks are equal.
+
+    The table holds one of several spellings of a network; the others are forbidden, which our searchers know and
+    others cannot be told. (What repeats a network is not counted for anybody.)
+    """
     from nas_bench_graph.architecture import Arch
 
     with np.load(DATA / "nas_bench_graph" / "nasbenchgraph.npz") as data:
         operations = [str(op) for op in data["op_names"]]
         links = [[int(i) for i in link] for link in data["link_table"]]
-        row_of_hash = {int(h): i for i, h in enumerate(data["hash"])}
+        hashes = data["hash"].astype(np.int64)
+    row_of_hash = {int(h): i for i, h in enumerate(hashes)}
     row_of = np.full((9,) * 5, -1, dtype=np.int32)
+    listed = np.zeros((9,) * 5, dtype=np.bool_)
     for positions in itertools.product(range(9), repeat=5):
         link, *ops = positions
         if any(operations[o] != "skip" for o in ops):
             row_of[positions] = row_of_hash[Arch(links[link], [operations[o] for o in ops]).valid_hash()]
-    return operations, ["".join(map(str, link)) for link in links], row_of
+            listed[positions] = hashes[row_of[positions]] == int("".join(map(str, positions)))
+    names = ["link", *(f"op{i}" for i in range(1, 5))]
+    choices = [["".join(map(str, link)) for link in links], *[operations] * 4]
+    space = SearchSpace.build(
+        {name: Categorical(*values) for name, values in zip(names, choices, strict=True)},
+        forbidden=[
+            {names[d]: [choices[d][p] for p in allowed] for d, allowed in rule.items()} for rule in _rules(~listed)
+        ],
+    )
+    return space, row_of
+
+
+def _rules(excluded: npt.NDArray[np.bool_]) -> list[dict[int, list[int]]]:
+    """Returns few rules that strike exactly where ``excluded`` holds, each for one link and some of the operations.
+
+    Short rules come first. The values of a rule's last dimension are joined, then rules that differ in one dimension.
+    """
+    rules: list[dict[int, list[int]]] = []
+    covered = np.zeros_like(excluded)
+    for count in range(1, excluded.ndim):
+        for others in itertools.combinations(range(1, excluded.ndim), count):
+            named = (0, *others)
+            free = tuple(d for d in range(excluded.ndim) if d not in named)
+            always = excluded.all(axis=free) & ~covered.all(axis=free)
+            joined: dict[tuple[int, ...], list[int]] = {}
+            for place in np.argwhere(always).tolist():
+                joined.setdefault(tuple(place[:-1]), []).append(place[-1])
+            alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+            for place, last in joined.items():
+                alike.setdefault((place[:-1], tuple(last)), []).append(place[-1])
+            for (start, last), middle in alike.items():
+                values = [*([v] for v in start), middle, list(last)]
+                rules.append(dict(zip(named, values, strict=True)))
+            covered |= np.expand_dims(always, free)
+    return rules
