@@ -73,14 +73,14 @@ def test_a_writer_goes_on_while_the_dashboard_shows_its_trials(folder: Path) -> 
 
 
 def test_what_keeps_the_dashboard_from_starting_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunError, match="nothing was measured yet"):
+        make_dashboard(folder, "127.0.0.1", 0)
+    with Ledger(folder / "ledger.log", space=small_space(), objectives=["error"]):
+        pass
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "optuna_dashboard", None)
         with pytest.raises(MissingExtraError, match=r"pip install 'automl-supernets\[dashboard\]'"):
             make_dashboard(folder, "127.0.0.1", 0)
     pytest.importorskip("optuna_dashboard", reason="the dashboard is an extra")
-    with pytest.raises(RunError, match="nothing was measured yet"):
-        make_dashboard(folder, "127.0.0.1", 0)
-    with Ledger(folder / "ledger.log", space=small_space(), objectives=["error"]):
-        pass
     with make_dashboard(folder, "127.0.0.1", 0) as server, pytest.raises(RunError, match="cannot be listened on"):
         make_dashboard(folder, "127.0.0.1", server.server_port)
