@@ -9,11 +9,12 @@ import numpy as np
 
 from automl.errors import ConfigError
 from automl.search.measurement import Measurement
+from automl.search.pending import Pending
 from automl.search.predicted_search import LEAST, PredictedSearch
 from automl.search.predictors import Costs, Score
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.unseen import IndexMatrix, IndexRow, Unseen
+from automl.search.unseen import IndexMatrix
 from automl.search.warm_start import initial_architectures
 from automl.space import Architecture, SearchSpace
 
@@ -76,12 +77,10 @@ class Linas(Searcher):
         self._initial: Final = initial
         self._seed: Final = seed
         self._inner: Final = PredictedSearch(space, objectives=objectives, exploration=exploration, costs=costs)
-        self._unseen: Final = Unseen(space)
+        self._pending: Final = Pending(space)
         self._rng = np.random.default_rng(seed)
         self._started = False
         self._told = 0
-        self._queue: dict[Architecture, IndexRow] = {}
-        self._outstanding: dict[Architecture, IndexRow] = {}
 
     @property
     def scores(self) -> Sequence[Score]:
@@ -89,28 +88,17 @@ class Linas(Searcher):
         return self._inner.scores
 
     def ask(self, n: int) -> list[Architecture]:
-        if not self._queue:
-            rows = self._next(n)
-            self._unseen.add_rows(rows)
-            self._queue = dict(zip(self._space.from_indices(rows), rows, strict=True))
-        asked = list(self._queue)[:n]
-        for architecture in asked:
-            self._outstanding[architecture] = self._queue.pop(architecture)
-        return asked
+        if not self._pending.queued:
+            self._pending.put(self._next(n))
+        return self._pending.take(n)
 
     def claim(self, architecture: Architecture) -> bool:
         """Marks an architecture as asked for by another searcher; false if it was asked or told here before."""
-        if architecture not in self._unseen:
-            return False
-        self._unseen.add([architecture])
-        self._outstanding[architecture] = self._space.to_indices([architecture])[0]
-        return True
+        return self._pending.claim(architecture)
 
     def tell(self, results: Sequence[Measurement]) -> None:
         for result in results:
-            if self._outstanding.pop(result.architecture, None) is None:
-                self._unseen.add([result.architecture])
-                self._queue.pop(result.architecture, None)
+            self._pending.hear(result.architecture)
         self._inner.learn(results)
         self._told += len(results)
 
@@ -119,8 +107,7 @@ class Linas(Searcher):
             "generator": generator_state(self._rng),
             "told": self._told,
             "started": self._started,
-            "queue": [row.tolist() for row in self._queue.values()],
-            "outstanding": [row.tolist() for row in self._outstanding.values()],
+            **self._pending.state(),
             "predictors": self._inner.state(),
         }
 
@@ -131,14 +118,9 @@ class Linas(Searcher):
             self._rng = generator_from(state["generator"])
             self._started = bool(state["started"])
             self._told = len(history)
-            width = len(self._space.names)
-            for name, target in (("queue", self._queue), ("outstanding", self._outstanding)):
-                rows = np.array(state[name], dtype=np.int64).reshape(-1, width)
-                target.update(zip(self._space.from_indices(rows), rows, strict=True))
-                self._unseen.add_rows(rows)
+            self._pending.restore(state, history)
             self._inner.learn(history)
             self._inner.restore(state["predictors"])
-            self._unseen.add([result.architecture for result in history])
 
     def _next(self, n: int) -> IndexMatrix:
         if not self._started:
@@ -146,9 +128,9 @@ class Linas(Searcher):
             missing = self._initial - self._told
             first = initial_architectures(self._space, max(missing, 0), seed=self._seed) if missing > 0 else []
             rows = self._space.to_indices(first)
-            rows = rows[self._unseen.new(rows)] if len(rows) else rows
+            rows = rows[self._pending.unseen.new(rows)] if len(rows) else rows
             if len(rows):
                 return rows
         if len(self._inner) < LEAST:
-            return self._unseen.draw(self._rng, min(n, self._batch))
-        return self._inner.propose(max(self._batch, self._told // _ROUNDS), self._unseen, self._rng)
+            return self._pending.unseen.draw(self._rng, min(n, self._batch))
+        return self._inner.propose(max(self._batch, self._told // _ROUNDS), self._pending.unseen, self._rng)

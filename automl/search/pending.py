@@ -59,6 +59,14 @@ class Pending:
         """Tells whether an architecture was asked and not yet told."""
         return architecture in self._outstanding
 
+    def claim(self, architecture: Architecture) -> bool:
+        """Counts an architecture that somebody else asks for as outstanding; false if it was queued, asked or told before."""
+        if architecture not in self.unseen:
+            return False
+        self._outstanding[architecture] = self._space.to_indices([architecture])[0]
+        self.unseen.add([architecture])
+        return True
+
     def hear(self, architecture: Architecture) -> IndexRow:
         """Notes that an architecture was told, asked for or not, and returns its row."""
         row = self._outstanding.pop(architecture, None)

@@ -71,7 +71,6 @@ class Portfolio(Searcher):
         self._told = 0
         self._predicted = 0
         self._bred = 0
-        self._asked: dict[Architecture, None] = {}
 
     @property
     def evolution_share(self) -> float:
@@ -89,12 +88,9 @@ class Portfolio(Searcher):
             self._predicted += len(asked) if self._told >= self._initial else 0
         if not asked:
             asked = self._from_evolution(n)
-        self._asked.update(dict.fromkeys(asked))
         return asked
 
     def tell(self, results: Sequence[Measurement]) -> None:
-        for result in results:
-            self._asked.pop(result.architecture, None)
         self._told += len(results)
         self._linas.tell(results)
         self._evolution.tell(results)
@@ -104,7 +100,6 @@ class Portfolio(Searcher):
             "told": self._told,
             "predicted": self._predicted,
             "bred": self._bred,
-            "asked": [dict(architecture) for architecture in self._asked],
             "linas": self._linas.state(),
             "evolution": self._evolution.state(),
         }
@@ -115,7 +110,6 @@ class Portfolio(Searcher):
                 raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
             self._told = len(history)
             self._predicted, self._bred = int(state["predicted"]), int(state["bred"])
-            self._asked = {Architecture(values): None for values in state["asked"]}
             linas, evolution = dict(state["linas"]), dict(state["evolution"])
         self._linas.restore(linas, history)
         self._evolution.restore(evolution, history)
@@ -123,7 +117,7 @@ class Portfolio(Searcher):
     def _from_evolution(self, n: int) -> list[Architecture]:
         """The next children that the other searcher has not asked for; those it has stay outstanding until told."""
         while children := self._evolution.ask(n):
-            fresh = [child for child in children if child not in self._asked and self._linas.claim(child)]
+            fresh = [child for child in children if self._linas.claim(child)]
             if fresh:
                 return fresh
         return []
