@@ -13,7 +13,7 @@ from automl.search.measurement import Measurement
 from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.survival import fitness
+from automl.search.survival import fitness, violation_matrix
 from automl.search.unseen import IndexMatrix, IndexRow
 from automl.search.variation import Variation
 from automl.space import Architecture, SearchSpace
@@ -122,9 +122,7 @@ class Aging(Searcher):
     def _children(self, n: int) -> IndexMatrix:
         living = list(self._living)
         values = np.array([member.values for member in living]).reshape(len(living), self._objectives)
-        violations = np.zeros((len(living), max(len(member.violations) for member in living)))
-        for row, member in enumerate(living):
-            violations[row, : len(member.violations)] = member.violations
+        violations = violation_matrix([member.violations for member in living])
         size = min(self._tournament, len(living))
         parents = []
         for _ in range(n):

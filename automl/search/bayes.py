@@ -15,7 +15,7 @@ from automl.search.pareto import FloatMatrix
 from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.survival import survivors
+from automl.search.survival import survivors, violation_matrix
 from automl.search.unseen import IndexMatrix, IndexRow
 from automl.search.variation import Variation
 from automl.space import Architecture, SearchSpace
@@ -154,9 +154,7 @@ class Bayes(Searcher):
         measured = self._measured
         rows = np.array([m.row for m in measured]).reshape(len(measured), len(self._space.names))
         values = np.array([m.values for m in measured]).reshape(len(measured), self._objectives)
-        violations = np.zeros((len(measured), max(len(m.violations) for m in measured)))
-        for position, member in enumerate(measured):
-            violations[position, : len(member.violations)] = member.violations
+        violations = violation_matrix([m.violations for m in measured])
         if len(measured) > self._fitted:
             best = survivors(values, violations, self._fitted // 2)
             others = np.setdiff1d(np.arange(len(measured)), best)

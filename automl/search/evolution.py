@@ -13,7 +13,7 @@ from automl.search.pareto import FloatVector
 from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.survival import survivors
+from automl.search.survival import survivors, violation_matrix
 from automl.search.unseen import IndexMatrix, IndexRow
 from automl.search.variation import Variation
 from automl.space import Architecture, SearchSpace
@@ -155,9 +155,7 @@ class Evolution(Searcher):
             return unseen.draw(self._rng, self._offspring)
         pool = list(self._pool.items())
         values = np.array([member.values for _, member in pool]).reshape(len(pool), self._objectives)
-        violations = np.zeros((len(pool), max(len(member.violations) for _, member in pool)))
-        for row, (_, member) in enumerate(pool):
-            violations[row, : len(member.violations)] = member.violations
+        violations = violation_matrix([member.violations for _, member in pool])
         best = survivors(values, violations, self._population, self._ideal)
         self._pool = dict(pool[i] for i in best.tolist())
         parents = np.array([member.row for member in self._pool.values()])

@@ -23,7 +23,7 @@ from automl.search.predictors import (
     Score,
     choose,
 )
-from automl.search.survival import survivors
+from automl.search.survival import survivors, violation_matrix
 from automl.search.unseen import IndexMatrix, Unseen
 from automl.search.variation import Variation
 from automl.space import SearchSpace
@@ -137,7 +137,8 @@ class PredictedSearch:
         rows = np.array(self._rows)[kept]
         values, feasible = self._targets(kept)
         low, span = values.min(axis=0), np.ptp(values, axis=0)
-        scaled = (values - low) / np.where(span > 0, span, 1.0)
+        span = np.where(span > 0, span, 1.0)
+        scaled = (values - low) / span
         scales = [Scale(column) for column in scaled.T]
         targets = [scale.target(column) for scale, column in zip(scales, scaled.T, strict=True)]
         models = self._models(rows, targets)
@@ -162,10 +163,11 @@ class PredictedSearch:
         if not len(pool):
             return unseen.draw(rng, n)
         gain, likely = improvement(pool)
-        expected = gain.expected * np.where(span > 0, span, 1.0) + low
+        expected = gain.expected * span + low
         chosen: list[int] = []
         for _ in range(min(n, len(pool))):
-            gains = gain.gains() * likely
+            raw = gain.gains()
+            gains = raw * likely
             gains[chosen] = -1.0
             if gains.max() <= 0:
                 # Nothing is expected to widen the front: the least dominated are the best guess.
@@ -173,7 +175,7 @@ class PredictedSearch:
                 gains[chosen] = -np.inf
             best = int(np.argmax(gains))
             chosen.append(best)
-            promised = max(float(gain.gains()[best]), 0.0)
+            promised = max(float(raw[best]), 0.0)
             self._promises[pool[best].tobytes()] = _Promise(
                 expected[best].tolist(), promised, low.tolist(), span.tolist()
             )
@@ -190,8 +192,8 @@ class PredictedSearch:
             return 0.0
         if len(low) > _EXACT:
             return promise.gain
-        before = (values - low) / np.where(span > 0, span, 1.0)
-        after = np.vstack([before, (np.array(result.values) - low) / np.where(span > 0, span, 1.0)])
+        before = (values - low) / span
+        after = np.vstack([before, (np.array(result.values) - low) / span])
         reference = np.full(len(low), _REFERENCE)
         return hypervolume(after, reference) - hypervolume(before, reference)
 
@@ -205,7 +207,7 @@ class PredictedSearch:
         alike = [(promise, gain) for promise, gain in self._kept if len(promise.low) == len(scales)]
         if not alike:
             return lambda targets: np.ones(len(targets))
-        expected = (np.array([promise.values for promise, _ in alike]) - low) / np.where(span > 0, span, 1.0)
+        expected = (np.array([promise.values for promise, _ in alike]) - low) / span
         places = np.stack([scale.target(column) for scale, column in zip(scales, expected.T, strict=True)], axis=1)
         promised = np.array([promise.gain for promise, _ in alike])
         realised = np.array([gain for _, gain in alike])
@@ -222,7 +224,6 @@ class PredictedSearch:
     def _evolved(self, parents: IndexMatrix, improvement: Any, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
         """Evolves unseen rows towards large expected gains; returns the best of all generations."""
         pool = np.zeros((0, len(self._space.names)), dtype=np.int64)
-        merit = np.zeros(0)
         breeders = parents
         for generation in range(_GENERATIONS):
             count = _POOL if generation else 2 * _POOL
@@ -234,21 +235,19 @@ class PredictedSearch:
                 breeders[pairs[0]],
             )
             # Half of the children are near their parents, the others go farther.
-            changes = 1.0 + (np.arange(len(children)) % 2)
-            near, far = children[changes < 2], children[changes >= 2]
-            rows = np.concatenate(
-                [self._variation.mutate(near, rng, 0.7), self._variation.mutate(far, rng, 2.0), unseen.draw(rng, draws)]
-                if draws
-                else [self._variation.mutate(near, rng, 0.7), self._variation.mutate(far, rng, 2.0)]
-            )
-            rows = np.unique(np.concatenate([pool, rows]), axis=0)
+            parts = [
+                pool,
+                self._variation.mutate(children[::2], rng, 0.7),
+                self._variation.mutate(children[1::2], rng, 2.0),
+            ]
+            if draws:
+                parts.append(unseen.draw(rng, draws))
+            rows = np.unique(np.concatenate(parts), axis=0)
             rows = rows[unseen.new(rows)]
             if not len(rows):
                 break
             gain, likely = improvement(rows)
-            merit = gain.gains() * likely
-            order = np.argsort(-merit, kind="stable")[:_POOL]
-            pool, merit = rows[order], merit[order]
+            pool = rows[np.argsort(-gain.gains() * likely, kind="stable")[:_POOL]]
             breeders = np.concatenate([pool[:_PARENTS], parents])
         return pool
 
@@ -273,11 +272,7 @@ class PredictedSearch:
         return (violations / np.where(worst > 0, worst, 1.0)).sum(axis=1)[:, None], feasible
 
     def _violations(self, positions: IntVector) -> FloatMatrix:
-        width = max((len(self._measured[i].violations) for i in positions), default=0)
-        matrix = np.zeros((len(positions), width))
-        for row, i in enumerate(positions):
-            matrix[row, : len(self._measured[i].violations)] = self._measured[i].violations
-        return matrix
+        return violation_matrix([self._measured[i].violations for i in positions])
 
     def _models(self, rows: IndexMatrix, targets: Sequence[FloatVector]) -> list[Committee]:
         renewed = len(self._measured) >= _GROWTH * self._scored_at or len(self._scores) != len(targets)

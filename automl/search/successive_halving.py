@@ -11,7 +11,7 @@ from automl.errors import ConfigError
 from automl.search.measurement import Measurement
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.survival import fitness
+from automl.search.survival import fitness, violation_matrix
 from automl.search.unseen import Unseen
 from automl.space import Architecture, SearchSpace
 
@@ -109,9 +109,7 @@ class SuccessiveHalving(Searcher):
         *_, (samples, *_) = _rungs(measurement)
         peers = [*self._rungs.get(int(samples), ()), (measurement.values, measurement.violations)]
         values = np.array([v for v, _ in peers]).reshape(len(peers), self._objectives)
-        violations = np.zeros((len(peers), max(len(v) for _, v in peers)))
-        for row, (_, own) in enumerate(peers):
-            violations[row, : len(own)] = own
+        violations = violation_matrix([own for _, own in peers])
         ranks, distances = fitness(values, violations)
         better = (ranks < ranks[-1]) | ((ranks == ranks[-1]) & (distances > distances[-1]))
         return bool(better.sum() < -(-len(peers) // self._eta))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -9,10 +10,18 @@ import numpy as np
 from automl.search.pareto import FloatMatrix, FloatVector, IntVector, crowding, nondominated_sort
 from automl.search.reference_points import niched
 
-__all__ = ["MOST_CROWDED_OBJECTIVES", "fitness", "survivors"]
+__all__ = ["MOST_CROWDED_OBJECTIVES", "fitness", "survivors", "violation_matrix"]
 
 MOST_CROWDED_OBJECTIVES: Final = 3
 """Up to so many objectives crowding decides among equals; with more of them reference points do."""
+
+
+def violation_matrix(violations: Sequence[Sequence[float]]) -> FloatMatrix:
+    """Returns ``(n, constraints)`` violations of ``n`` members; who has none recorded meets the constraint."""
+    matrix = np.zeros((len(violations), max(map(len, violations), default=0)))
+    for row, own in enumerate(violations):
+        matrix[row, : len(own)] = own
+    return matrix
 
 
 def fitness(values: FloatMatrix, violations: FloatMatrix) -> tuple[IntVector, FloatVector]:

@@ -19,7 +19,7 @@ from automl.errors import ConfigError, RunError, SpaceError
 from automl.search.journal import CREATE_TRIAL, JournalFile, read_operations
 from automl.search.measurement import Measurement
 from automl.search.quiet import quiet_optuna
-from automl.search.survival import survivors
+from automl.search.survival import survivors, violation_matrix
 from automl.search.trial_record import TrialRecords
 from automl.search.unseen import IndexMatrix, Unseen
 from automl.space import Architecture, Ordinal, SearchSpace
@@ -203,9 +203,7 @@ def transferred(space: SearchSpace, measurements: Sequence[Measurement], n: int)
     if not fitting:
         return Transfer([], skipped)
     values = np.array([m.values for m in fitting.values()], dtype=np.float64)
-    violations = np.zeros((len(fitting), max(len(m.violations) for m in fitting.values())))
-    for row, measurement in enumerate(fitting.values()):
-        violations[row, : len(measurement.violations)] = measurement.violations
+    violations = violation_matrix([m.violations for m in fitting.values()])
     architectures = list(fitting)
     return Transfer([architectures[i] for i in survivors(values, violations, n).tolist()], skipped)
 

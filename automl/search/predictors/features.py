@@ -51,9 +51,7 @@ class Features:
 
     def one_hot(self, rows: IndexMatrix) -> FloatMatrix:
         """Returns ``(n, sum of choices)`` indicators; all zero for an inactive dimension."""
-        blocks = [
-            np.equal.outer(rows[:, d], np.arange(count)).astype(np.float64) for d, count in enumerate(self._counts)
-        ]
+        blocks = [self._indicators(rows, d) for d in range(self.dimensions)]
         return np.hstack([np.zeros((len(rows), 0)), *blocks])
 
     def linear(self, rows: IndexMatrix) -> FloatMatrix:
@@ -62,9 +60,7 @@ class Features:
         Neighbours are dimensions that follow each other in the space, and a dimension with those whose existence it
         decides; in a space of at most 8 dimensions, all are neighbours.
         """
-        blocks = [
-            np.equal.outer(rows[:, d], np.arange(count)).astype(np.float64) for d, count in enumerate(self._counts)
-        ]
+        blocks = [self._indicators(rows, d) for d in range(self.dimensions)]
         products = [
             (blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(rows), self._counts[a] * self._counts[b])
             for a, b in self._pairs
@@ -74,10 +70,8 @@ class Features:
     def flat(self, rows: IndexMatrix) -> FloatMatrix:
         """Returns ``(n, features)`` for trees: ordered positions as they are, indicators of the others, counts, costs."""
         blocks = [
-            rows[:, [d]].astype(np.float64)
-            if ordered
-            else np.equal.outer(rows[:, d], np.arange(count)).astype(np.float64)
-            for d, (ordered, count) in enumerate(zip(self._ordered, self._counts, strict=True))
+            rows[:, [d]].astype(np.float64) if ordered else self._indicators(rows, d)
+            for d, ordered in enumerate(self._ordered)
         ]
         return np.hstack([np.zeros((len(rows), 0)), *blocks, self.occurrences(rows), self.sizes(rows)])
 
@@ -113,6 +107,10 @@ class Features:
         apart = np.abs(a - b) / max(self._counts[dimension] - 1, 1)
         distances: FloatMatrix = np.where((a < 0) != (b < 0), 1.0, apart)
         return distances
+
+    def _indicators(self, rows: IndexMatrix, dimension: int) -> FloatMatrix:
+        """``(n, choices)``: 1 for the choice made, all 0 for an inactive dimension."""
+        return np.equal.outer(rows[:, dimension], np.arange(self._counts[dimension])).astype(np.float64)
 
     def _neighbours(self) -> list[tuple[int, int]]:
         if self.dimensions <= _ALL_PAIRS:
