@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -91,19 +92,24 @@ class LatencyStudy:
             "context": table.context,
         }
 
-    def check(self, count: int = 30, seed: int = 1, progress: Progress | None = None) -> dict[str, Any]:
+    def check(
+        self, count: int = 30, seed: int = 1, repeats: int = 100, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """Predicts random networks, measures them twice, and compares.
 
-        None of the networks is one that the correction was fitted to. All of them are measured interleaved.
+        None of the networks is one that the correction was fitted to. Those are measured beside them, all interleaved: the
+        median of their times over their predictions tells how much slower the machine is now than when blocks were timed.
 
         Args:
             count: number of networks.
             seed: decides which.
+            repeats: visits to each network in each of both measurements; more are steadier.
             progress: receives progress.
 
         Returns:
-            ``predicted`` (against the mean of both measurements) and ``repeated`` (the second against the first), each with
-            ``tau``, ``error`` and ``bias``; how many measurements lie in the interval of their prediction; and the rows.
+            ``predicted`` (against the mean of both measurements), ``adjusted`` (the same, predictions times ``machine``, the
+            speed of now) and ``repeated`` (the second against the first), each with ``tau``, ``error`` and ``bias``; how
+            many measurements lie in the interval of their prediction; and the rows.
 
         Raises:
             UnprofiledError: the table lacks a block; says which.
@@ -112,29 +118,36 @@ class LatencyStudy:
         """
         progress = progress or SilentProgress()
         predictor = self.latency.predictor(self.supernet, self.task)
+        held_out = self._held_out(count, np.random.default_rng(seed))
         candidates = [
             Candidate(a, self.supernet.extract(a), self.task)
-            for a in self._held_out(count, np.random.default_rng(seed))
+            for a in (*held_out, *typical_architectures(self.supernet.space))
         ]
         progress.begin("measuring networks twice", None, "network")
         try:
             predicted = [predictor.predict(candidate) for candidate in candidates]
-            first, second = (_measured(values) for values in self.latency.measure_rounds(candidates, 2))
+            first, second = (
+                _measured(values) for values in self.latency.measure_rounds(candidates, 2, repeats=repeats)
+            )
         finally:
             progress.end()
-        measured = [(a.value + b.value) / 2 for a, b in zip(first, second, strict=True)]
+        both = [(a.value + b.value) / 2 for a, b in zip(first, second, strict=True)]
+        machine = statistics.median(ms / p.value for ms, p in zip(both[count:], predicted[count:], strict=True))
+        predicted, measured = predicted[:count], both[:count]
         rows = [
             {
                 "id": candidate.architecture.id if candidate.architecture is not None else "",
                 "predicted": p.to_json(),
                 "measured": [a.to_json(), b.to_json()],
             }
-            for candidate, p, a, b in zip(candidates, predicted, first, second, strict=True)
+            for candidate, p, a, b in zip(candidates, predicted, first, second, strict=False)
         ]
         return {
             "networks": count,
             "predicted": asdict(agreement([p.value for p in predicted], measured)),
-            "repeated": asdict(agreement([b.value for b in second], [a.value for a in first])),
+            "adjusted": asdict(agreement([machine * p.value for p in predicted], measured)),
+            "machine": machine,
+            "repeated": asdict(agreement([b.value for b in second[:count]], [a.value for a in first[:count]])),
             "inside": sum(_within(p, ms) for p, ms in zip(predicted, measured, strict=True)) / count,
             "range": [min(measured), max(measured)],
             "context": predictor.table.context,

@@ -18,7 +18,7 @@ from automl.objectives.prediction.preparation import prepare_table
 from automl.objectives.prediction.structure import signature
 from automl.objectives.prediction.table import BlockTable, cache_folder
 from automl.objectives.runtimes.runtime import Runtime
-from automl.objectives.timing import interleaved_times, median_interval, steady_machine
+from automl.objectives.timing import interleaved_times, level_rounds, median_interval, steady_machine
 from automl.objectives.value import Value
 from automl.progress import Progress
 
@@ -38,8 +38,9 @@ class Latency(Objective):
     they are first needed. Without ``prepare``, and for the members of the front, networks are measured:
 
     All candidates of a group are prepared first and then timed in turns, A B C A B C, after a warm-up, with fixed threads, no
-    garbage collection and denormals flushed. The interval is that of the median over the visits; slow drifts of the
-    machine that outlast a whole group are not in it.
+    garbage collection and denormals flushed. The speed of the machine in each round is taken out where a group is large
+    enough to tell (``level_rounds``). The interval is that of the median over the visits; drifts that outlast a whole
+    group are not in it.
 
     Args:
         runtime: what runs the model.
@@ -91,8 +92,16 @@ class Latency(Objective):
         (results,) = self.measure_rounds(candidates, 1)
         return results
 
-    def measure_rounds(self, candidates: Sequence[Candidate], rounds: int) -> list[list[Value | Exception]]:
-        """Measures a group several times over, with the same sessions; shows how far a measurement repeats itself."""
+    def measure_rounds(
+        self, candidates: Sequence[Candidate], rounds: int, *, repeats: int | None = None
+    ) -> list[list[Value | Exception]]:
+        """Measures a group several times over, with the same sessions; shows how far a measurement repeats itself.
+
+        Args:
+            candidates: the networks.
+            rounds: measurements.
+            repeats: visits to each network in each measurement, with a budget to match; left out, those of the options.
+        """
         failures: dict[int, Exception] = {}
         sessions: dict[int, Callable[[], Sequence[float] | None]] = {}
         for index, candidate in enumerate(candidates):
@@ -102,7 +111,7 @@ class Latency(Objective):
                 failures[index] = error
         measured = []
         for _ in range(rounds):
-            samples = dict(zip(sessions, self._samples(list(sessions.values())), strict=True))
+            samples = dict(zip(sessions, self._samples(list(sessions.values()), repeats or self._repeats), strict=True))
             values: list[Value | Exception] = []
             for index, candidate in enumerate(candidates):
                 times = failures.get(index) or samples[index]
@@ -176,11 +185,16 @@ class Latency(Objective):
                 results.append(error)
         return results
 
-    def _samples(self, sessions: Sequence[Callable[[], Sequence[float] | None]]) -> list[list[float] | Exception]:
+    def _samples(
+        self, sessions: Sequence[Callable[[], Sequence[float] | None]], repeats: int
+    ) -> list[list[float] | Exception]:
         if self._runtime.elsewhere:
             return [_reported(session) for session in sessions]
         with steady_machine(self._threads):
-            return interleaved_times(sessions, repeats=self._repeats, warmup=self._warmup, budget=self._budget)
+            budget = self._budget * repeats / self._repeats
+            samples = interleaved_times(sessions, repeats=repeats, warmup=self._warmup, budget=budget)
+        fine = iter(level_rounds([times for times in samples if not isinstance(times, Exception)]))
+        return [times if isinstance(times, Exception) else next(fine) for times in samples]
 
     def _session(self, candidate: Candidate) -> Callable[[], Sequence[float] | None]:
         inputs = candidate.example_inputs(self._batch_size)

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import numpy as np
 import torch
 
-__all__ = ["flushed_denormals", "interleaved_times", "median_interval", "steady_machine"]
+__all__ = ["flushed_denormals", "interleaved_times", "level_rounds", "median_interval", "steady_machine"]
 
 _VISIT_SECONDS: Final = 1e-3
 _MOST_CALLS: Final = 100
 _LEAST_ROUNDS: Final = 3
+_LEAST_GROUP: Final = 8
 
 
 def interleaved_times(
@@ -65,6 +67,32 @@ def interleaved_times(
             except Exception as error:
                 samples[index] = error
     return samples
+
+
+def level_rounds(samples: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Takes the speed of the machine in each round out of interleaved samples.
+
+    Neighbours on the same host make whole rounds slower by a third or more. How much slower a round was is the median
+    over the *other* functions of their time in it against their own median, so no function explains its own noise away
+    and the interval of its median stays honest. Medians of all functions together keep their level. With fewer than
+    8 functions the factor would be noisier than what it mends, so they are returned as they are.
+
+    Args:
+        samples: for each function its samples, one per round, all above zero.
+
+    Source:
+        The additive fit by medians of Tukey 1977, "Exploratory data analysis", chapter 11 (median polish), on logarithms,
+        with the row's own value left out.
+    """
+    if len(samples) < _LEAST_GROUP or len({len(times) for times in samples}) != 1 or not samples[0]:
+        return [list(times) for times in samples]
+    logarithms = np.log(np.asarray(samples, dtype=float))
+    residuals = logarithms - np.median(logarithms, axis=1, keepdims=True)
+    levelled = []
+    for index, row in enumerate(logarithms):
+        factors = np.median(np.delete(residuals, index, axis=0), axis=0)
+        levelled.append(np.exp(row - factors + np.median(factors)).tolist())
+    return levelled
 
 
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float, float]:

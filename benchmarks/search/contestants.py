@@ -71,7 +71,7 @@ class Meter:
 
 def run_contestant(name: str, table: Table, seed: int, budget: int) -> list[int]:
     """Returns the rows of the distinct networks that a contestant evaluated, in order."""
-    meter = Meter(table, min(budget, LIMITS.get(name, budget)))
+    meter = Meter(table, budget)
     with contextlib.suppress(BudgetSpentError):
         (RIVALS.get(name) or _ours(name))(table, seed, meter)
     return list(meter.order)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from contestants import RIVALS, run_contestant
+from contestants import LIMITS, RIVALS, run_contestant
 from tables import TABLES, load_table
 
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "search"
@@ -31,17 +31,18 @@ def curve(table_name: str, rows: list[int]) -> list[float]:
     return [float(f"{1 - table.share(rows[:n]):.6g}") for n in range(EVERY, len(rows) + 1, EVERY)]  # type: ignore[arg-type]
 
 
-def finished(path: Path) -> set[tuple[str, int]]:
-    """Returns table and seed of the runs that a file holds; a torn last line does not count."""
+def finished(path: Path) -> dict[tuple[str, int], int]:
+    """Returns the budget of the runs that a file holds, by table and seed; a torn last line does not count."""
     if not path.is_file():
-        return set()
-    done = set()
+        return {}
+    done: dict[tuple[str, int], int] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
-        done.add((entry["table"], entry["seed"]))
+        run = entry["table"], entry["seed"]
+        done[run] = max(done.get(run, 0), entry["budget"])
     return done
 
 
@@ -57,13 +58,20 @@ def main() -> None:
     for seed in range(options.seeds):
         for contestant in options.contestants:
             path = RESULTS / f"{contestant}.jsonl"
+            budget = min(options.budget, LIMITS.get(contestant, options.budget))
             for table in options.tables:
-                if (table, seed) in finished(path):
+                if finished(path).get((table, seed), 0) >= budget:
                     continue
                 start = time.process_time()
-                rows = run_contestant(contestant, load_table(table), seed, options.budget)
+                rows = run_contestant(contestant, load_table(table), seed, budget)
                 seconds = round(time.process_time() - start, 2)
-                entry = {"table": table, "seed": seed, "seconds": seconds, "regret": curve(table, rows)}
+                entry = {
+                    "table": table,
+                    "seed": seed,
+                    "budget": budget,
+                    "seconds": seconds,
+                    "regret": curve(table, rows),
+                }
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(entry) + "\n")
                 last = {n: f"{entry['regret'][n // EVERY - 1]:.4f}" for n in (50, 100, 200, 500) if n <= len(rows)}

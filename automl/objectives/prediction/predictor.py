@@ -23,8 +23,10 @@ from automl.objectives.value import Value
 
 __all__ = ["LatencyPredictor", "UnprofiledError"]
 
-_PATIENCE: Final = 4.0
+_PATIENCE: Final = 4
 """Few networks are profiled and many predicted from them, so each may take so many times longer than a candidate."""
+_THOROUGH: Final = 8
+"""Factor on the visits where a table is filled for its own sake."""
 _SMALLEST: Final = 1e-6
 """Milliseconds that a part takes at least; a module that does nothing may be below the resolution of a clock."""
 
@@ -66,9 +68,9 @@ class LatencyPredictor:
         self._runtime: Final = runtime
         self._batch_size: Final = batch_size
         self._threads: Final = threads
-        self._time_parts: Final = partial(
-            interleaved_parts, repeats=repeats, warmup=warmup, budget=_PATIENCE * budget, clock=clock
-        )
+        self._repeats: Final = repeats
+        self._budget: Final = _PATIENCE * budget
+        self._time_parts: Final = partial(interleaved_parts, warmup=warmup, clock=clock)
         self._measure_whole: Final = measure_whole
 
     @property
@@ -112,12 +114,15 @@ class LatencyPredictor:
                 unknown.setdefault(part.key, part)
         return list(unknown.values())
 
-    def profile(self, candidates: Sequence[Candidate], *, fit: bool = False) -> dict[int, Exception]:
+    def profile(
+        self, candidates: Sequence[Candidate], *, fit: bool = False, thorough: bool = False
+    ) -> dict[int, Exception]:
         """Times the parts of networks, interleaved, and adds what the table lacks; known parts keep their times.
 
         Args:
             candidates: the networks.
             fit: they are typical networks of the space, so fit the correction to them.
+            thorough: visit each network many more times.
 
         Returns:
             The exceptions of networks that could not be timed, by their positions.
@@ -134,7 +139,10 @@ class LatencyPredictor:
             except Exception as error:
                 failures[i] = error
         with steady_machine(self._threads):
-            results = self._time_parts(list(sessions.values()))
+            factor = _THOROUGH if thorough else 1
+            results = self._time_parts(
+                list(sessions.values()), repeats=factor * self._repeats, budget=factor * self._budget
+            )
         samples: dict[int, Inside] = {}
         for i, result in zip(sessions, results, strict=True):
             if isinstance(result, Exception):
@@ -146,7 +154,7 @@ class LatencyPredictor:
         if fit and samples and self.table.correction is None:
             times = {key: entry.ms for key, entry in entries.items()} | self._known()
             totals = [sum(times[part.key] for part in parts[i]) for i in samples]
-            whole = [1e3 * statistics.median(inside.whole) for inside in samples.values()]
+            whole = [1e3 * sum(times.values()) for times in part_times(list(samples.values()))]
             correction = fit_correction(totals, whole, "inside")
         self.table.add(entries, correction)
         return failures
@@ -155,9 +163,8 @@ class LatencyPredictor:
         medians: dict[str, list[float]] = {}
         first: dict[str, Part] = {}
         visits: Counter[str] = Counter()
-        for i, inside in samples.items():
+        for (i, inside), times in zip(samples.items(), part_times(list(samples.values())), strict=True):
             runs = Counter(part.path for part in parts[i])
-            times = part_times(inside.parts)
             for part in parts[i]:
                 medians.setdefault(part.key, []).append(1e3 * times[part.path] / runs[part.path])
                 visits[part.key] += len(inside.parts)
@@ -222,11 +229,13 @@ class LatencyPredictor:
         sessions = [self._session(Eager(), candidate, parts[i]) for i, candidate in candidates.items()]
         with steady_machine(self._threads):
             results = interleaved_parts(sessions, repeats=5, warmup=1, budget=1.0)
-        times: dict[str, list[float]] = {}
-        for i, result in zip(candidates, results, strict=True):
+        samples: list[Inside] = []
+        for result in results:
             if isinstance(result, Exception):
                 raise AutomlError(f"a network that was measured elsewhere does not run here: {result}") from result
-            medians = part_times(result.parts)
+            samples.append(result)
+        times: dict[str, list[float]] = {}
+        for i, medians in zip(candidates, part_times(samples), strict=True):
             for part in parts[i]:
                 times.setdefault(part.key, []).append(medians[part.path])
         return {key: max(1e-9, statistics.median(found)) for key, found in times.items()}

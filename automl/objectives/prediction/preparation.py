@@ -1,4 +1,4 @@
-"""Filling the table of a space: typical networks for the correction, then networks that cover every block."""
+"""Filling the table of a space: networks that cover every block, then typical networks for the correction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ __all__ = ["prepare_table", "typical_architectures"]
 _TYPICAL: Final = 8
 _FITTED: Final = 48
 _MOST_COVERING: Final = 32
-_GROUP: Final = 4
+_GROUP: Final = 16
+"""Networks that are timed interleaved: enough to tell a slow round, and not too much to lose when the command is killed."""
 
 
 def typical_architectures(space: SearchSpace, count: int = _TYPICAL) -> list[Architecture]:
@@ -39,7 +40,7 @@ def typical_architectures(space: SearchSpace, count: int = _TYPICAL) -> list[Arc
 def prepare_table(
     predictor: LatencyPredictor, supernet: Supernet, task: Task, *, progress: Progress, complete: bool
 ) -> None:
-    """Fits the correction, then times blocks; what the table holds by now is not timed again.
+    """Times blocks, then fits the correction; what the table holds by now is not timed again.
 
     Args:
         predictor: the predictor with its table.
@@ -56,12 +57,12 @@ def prepare_table(
         return
     covering = list(islice(covering_architectures(supernet), None if complete else _MOST_COVERING))
     typical = typical_architectures(supernet.space)
-    # the correction has to see networks that blocks were not fitted to
-    stages = [(typical, True), (covering, False)]
     if not predictor.sees_parts:
         wanted = max(_FITTED, 2 * len(covering)) if complete else _FITTED
         extra = typical_architectures(supernet.space, len(typical) + max(0, wanted - len(covering)))[len(typical) :]
-        stages = [([*covering, *extra], False), (typical, True)]
+        covering = [*covering, *extra]
+    # the correction has to see networks that blocks were not timed in or fitted to
+    stages = [(covering, False), (typical, True)]
     progress.begin(
         "timing blocks inside whole networks" if predictor.sees_parts else "measuring networks to fit blocks to",
         sum(len(architectures) for architectures, _ in stages),
@@ -69,7 +70,7 @@ def prepare_table(
     )
     try:
         for architectures, fit in stages:
-            _run_stage(predictor, supernet, task, architectures, progress, fit=fit)
+            _run_stage(predictor, supernet, task, architectures, progress, fit=fit, thorough=complete)
     finally:
         progress.end()
 
@@ -82,6 +83,7 @@ def _run_stage(
     progress: Progress,
     *,
     fit: bool,
+    thorough: bool,
 ) -> None:
     together = fit or not predictor.sees_parts
     size = len(architectures) if together else _GROUP
@@ -91,7 +93,7 @@ def _run_stage(
 
     def profile() -> None:
         nonlocal failure
-        failures = predictor.profile(todo, fit=fit)
+        failures = predictor.profile(todo, fit=fit, thorough=thorough)
         failure = failure or next(iter(failures.values()), None)
         progress.advance(len(todo), status=f"{len(predictor.table.entries)} blocks")
         todo.clear()

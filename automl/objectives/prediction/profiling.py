@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from automl.objectives.runtimes.part_session import PartSession
+from automl.objectives.timing import level_rounds
 
 __all__ = ["Inside", "drift", "interleaved_parts", "part_times"]
 
@@ -81,14 +82,28 @@ def interleaved_parts(
     return results
 
 
-def part_times(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Returns the seconds of each part: the lower quartile over all visits.
+def part_times(group: Sequence[Inside]) -> list[dict[str, float]]:
+    """Returns for each network the seconds of its parts, which add up to those of the network that nothing watches.
 
-    On a busy machine an interruption hits few of the parts of a visit and hits them hard. The sum of medians is then no
-    median of sums either, and the quartile still holds where half of the visits were disturbed. On a quiet machine both
-    differ by a per cent that all parts share, which the slope of the correction takes up.
+    A machine that shares its host changes its speed by a third from one visit to the next, but hardly within one, so the
+    shares of parts are steadier than their times: a part takes the median of its shares. Whole networks have the speed
+    of each round taken out (``level_rounds``).
+
+    Args:
+        group: networks that were timed interleaved, each with at least one visit.
+
+    Example:
+        >>> part_times([Inside([{"a": 1.0, "b": 3.0}, {"a": 2.0, "b": 6.0}], [4.0, 8.0])])
+        [{'a': 1.5, 'b': 4.5}]
     """
-    return {path: float(np.quantile([times[path] for times in samples], 0.25)) for path in samples[0]}
+    found = []
+    for inside, whole in zip(group, level_rounds([inside.whole for inside in group]), strict=True):
+        paths = list(inside.parts[0])
+        times = np.array([[visit[path] for path in paths] for visit in inside.parts])
+        shares = np.median(times / times.sum(axis=1, keepdims=True), axis=0)
+        seconds = shares / shares.sum() * statistics.median(whole)
+        found.append({path: float(value) for path, value in zip(paths, seconds, strict=True)})
+    return found
 
 
 def drift(known: Mapping[str, float], now: Mapping[str, Sequence[float]], share: float = 0.2) -> float:

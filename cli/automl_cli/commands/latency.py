@@ -93,6 +93,7 @@ def check(
     batch_size: BatchOption = 1,
     count: Annotated[int, typer.Option(min=2, help="Number of random networks to measure.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Decides which networks.")] = 1,
+    repeats: Annotated[int, typer.Option(min=3, help="Visits to each network in each of the two measurements.")] = 100,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +102,7 @@ def check(
 
     with show_progress() as progress:
         study = _open(space, data, task_option, runtime, runtime_option, threads, batch_size, cache)
-        found = study.check(count, seed, progress)
+        found = study.check(count, seed, repeats, progress)
     if as_json:
         print_json(found)
         return
@@ -114,6 +115,7 @@ def check(
         )
         for name, values in (
             ("predicted against measured", found["predicted"]),
+            (f"the same, machine {found['machine']:.2f} x as slow now", found["adjusted"]),
             ("measured again against measured", found["repeated"]),
         )
     ]
