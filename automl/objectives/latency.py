@@ -133,8 +133,8 @@ class Latency(Objective):
         )
         table = BlockTable(self._cache, space=supernet.space.digest, inputs=signature(inputs), context=context)
 
-        def whole(candidates: Sequence[Candidate]) -> list[float | Exception]:
-            (values,) = self.measure_rounds(candidates, 1)
+        def whole(candidates: Sequence[Candidate], repeats: int) -> list[float | Exception]:
+            (values,) = self.measure_rounds(candidates, 1, repeats=repeats)
             return [value if isinstance(value, Exception) else value.value for value in values]
 
         return LatencyPredictor(

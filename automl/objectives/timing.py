@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 __all__ = ["flushed_denormals", "interleaved_times", "level_rounds", "median_interval", "steady_machine"]
 
+FloatVector = npt.NDArray[np.float64]
 _VISIT_SECONDS: Final = 1e-3
 _MOST_CALLS: Final = 100
 _LEAST_ROUNDS: Final = 3
@@ -69,7 +71,7 @@ def interleaved_times(
     return samples
 
 
-def level_rounds(samples: Sequence[Sequence[float]]) -> list[list[float]]:
+def level_rounds(samples: Sequence[Sequence[float] | FloatVector]) -> list[list[float]]:
     """Takes the speed of the machine in each round out of interleaved samples.
 
     Neighbours on the same host make whole rounds slower by a third or more. How much slower a round was is the median
@@ -84,7 +86,7 @@ def level_rounds(samples: Sequence[Sequence[float]]) -> list[list[float]]:
         The additive fit by medians of Tukey 1977, "Exploratory data analysis", chapter 11 (median polish), on logarithms,
         with the row's own value left out.
     """
-    if len(samples) < _LEAST_GROUP or len({len(times) for times in samples}) != 1 or not samples[0]:
+    if len(samples) < _LEAST_GROUP or len({len(times) for times in samples}) != 1 or not len(samples[0]):
         return [list(times) for times in samples]
     logarithms = np.log(np.asarray(samples, dtype=float))
     residuals = logarithms - np.median(logarithms, axis=1, keepdims=True)

@@ -112,9 +112,7 @@ class Bayes(Searcher):
         return {"generator": generator_state(self._rng), "told": self._told, **self._pending.state()}
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        with reading_state("bayes"):
-            if state["told"] != len(history):
-                raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
+        with reading_state("bayes", state, history):
             self._rng = generator_from(state["generator"])
             heard = self._pending.restore(state, history)
         for row, result in zip(heard, history, strict=True):

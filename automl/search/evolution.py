@@ -121,9 +121,7 @@ class Evolution(Searcher):
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        with reading_state("evolution"):
-            if state["told"] != len(history):
-                raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
+        with reading_state("evolution", state, history):
             self._told = len(history)
             self._rng = generator_from(state["generator"])
             heard = self._pending.restore(state, history)

@@ -112,9 +112,7 @@ class Linas(Searcher):
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        with reading_state("linas"):
-            if state["told"] != len(history):
-                raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
+        with reading_state("linas", state, history):
             self._rng = generator_from(state["generator"])
             self._started = bool(state["started"])
             self._told = len(history)

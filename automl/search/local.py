@@ -135,9 +135,7 @@ class Local(Searcher):
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        with reading_state("local"):
-            if state["told"] != len(history):
-                raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
+        with reading_state("local", state, history):
             self._rng = generator_from(state["generator"])
             self._told = self._since = int(state["since"])
             self._left = int(state["left"])

@@ -105,9 +105,7 @@ class Portfolio(Searcher):
         }
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        with reading_state("portfolio"):
-            if state["told"] != len(history):
-                raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
+        with reading_state("portfolio", state, history):
             self._told = len(history)
             self._predicted, self._bred = int(state["predicted"]), int(state["bred"])
             linas, evolution = dict(state["linas"]), dict(state["evolution"])

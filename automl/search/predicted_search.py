@@ -22,6 +22,7 @@ from automl.search.predictors import (
     Scale,
     Score,
     choose,
+    rank_correlation,
 )
 from automl.search.survival import survivors, violation_matrix
 from automl.search.unseen import IndexMatrix, Unseen
@@ -42,6 +43,10 @@ _FEW_STEPS: Final = 15
 _REFERENCE: Final = 1.25
 """Reference point in the scaled objectives: somewhat beyond the worst, so that the ends of the front are worth finding."""
 _MEMORY: Final = 200
+_RECENT: Final = 60
+_ENOUGH: Final = 12
+_TRUSTED: Final = 0.4
+"""Rank correlation of promised and realised values from which on a predictor is trusted."""
 _NEAR: Final = 0.5
 _EXACT: Final = 3
 """Objectives up to which a realised gain is computed; with more, a new member of the front counts as promised."""
@@ -56,6 +61,14 @@ class _Promise(NamedTuple):
     span: list[float]
 
 
+class _Outcome(NamedTuple):
+    """What became of a promise: its realised gain, and the realised values if there are any."""
+
+    promise: _Promise
+    gain: float
+    values: list[float] | None
+
+
 class PredictedSearch:
     """Learns from measurements and proposes architectures that are predicted to widen the front.
 
@@ -67,7 +80,8 @@ class PredictedSearch:
     Args:
         space: the search space.
         objectives: number of objectives.
-        exploration: share of the predictors' standard deviation that counts; 0 trusts the means.
+        exploration: least share of the predictors' standard deviation that counts; 0 trusts the means. The share of an
+            objective grows to 1 as the values of its latest proposals lose all correlation with what was promised.
         costs: analytic costs that become features.
     """
 
@@ -80,7 +94,7 @@ class PredictedSearch:
         self._rows: list[IndexMatrix] = []
         self._measured: list[Measurement] = []
         self._promises: dict[bytes, _Promise] = {}
-        self._kept: list[tuple[_Promise, float]] = []
+        self._kept: list[_Outcome] = []
         self._weights: dict[str, list[float]] = {}
         self._scores: dict[str, Score] = {}
         self._scored_at = 0
@@ -100,7 +114,9 @@ class PredictedSearch:
         for row, result in zip(rows, results, strict=True):
             promise = self._promises.pop(row.tobytes(), None)
             if promise is not None:
-                self._kept = [*self._kept[1 - _MEMORY :], (promise, self._realised(promise, result))]
+                values = None if result.values is None else list(result.values)
+                outcome = _Outcome(promise, self._realised(promise, result), values)
+                self._kept = [*self._kept[1 - _MEMORY :], outcome]
             self._rows.append(row)
             self._measured.append(result)
 
@@ -111,7 +127,7 @@ class PredictedSearch:
             "scores": {name: score.to_json() for name, score in self._scores.items()},
             "scored_at": self._scored_at,
             "promises": [[np.frombuffer(key, dtype=np.int64).tolist(), p] for key, p in self._promises.items()],
-            "kept": [[promise, gain] for promise, gain in self._kept],
+            "kept": self._kept,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -123,7 +139,7 @@ class PredictedSearch:
         }
         self._scored_at = int(state["scored_at"])
         self._promises = {np.array(row, dtype=np.int64).tobytes(): _Promise(*p) for row, p in state["promises"]}
-        self._kept = [(_Promise(*promise), float(gain)) for promise, gain in state["kept"]]
+        self._kept = [_Outcome(_Promise(*promise), float(gain), values) for promise, gain, values in state["kept"]]
 
     def propose(self, n: int, unseen: Unseen, rng: np.random.Generator) -> IndexMatrix:
         """Returns up to ``n`` distinct unseen rows, most promising first; fewer only if no more were found.
@@ -146,6 +162,7 @@ class PredictedSearch:
         reliable = self._reliability(scales, low, span)
         measured = scaled[feasible] if feasible.any() else scaled
         reference = np.full(values.shape[1], _REFERENCE)
+        shares = self._explorations(values.shape[1])
 
         def improvement(candidates: IndexMatrix) -> tuple[ExpectedImprovement, FloatVector]:
             predicted = [model.predict(candidates) for model in models]
@@ -153,7 +170,7 @@ class PredictedSearch:
                 measured,
                 reference,
                 [mean for mean, _ in predicted],
-                [self._exploration * deviation for _, deviation in predicted],
+                [share * deviation for share, (_, deviation) in zip(shares, predicted, strict=True)],
                 scales,
             ), chance(candidates) * reliable(np.stack([mean for mean, _ in predicted], axis=1))
 
@@ -197,6 +214,24 @@ class PredictedSearch:
         reference = np.full(len(low), _REFERENCE)
         return hypervolume(after, reference) - hypervolume(before, reference)
 
+    def _explorations(self, objectives: int) -> list[float]:
+        """Returns for each objective which share of the predicted standard deviation counts.
+
+        Greed pays while predictors order their own proposals rightly. Where they do not, means say little, and the
+        improvement that is expected lies in what is uncertain.
+        """
+        pairs = [
+            (outcome.promise.values, outcome.values)
+            for outcome in self._kept[-_RECENT:]
+            if outcome.values is not None and len(outcome.values) == len(outcome.promise.values) == objectives
+        ]
+        if len(pairs) < _ENOUGH:
+            return [self._exploration] * objectives
+        promised, realised = (np.array(column) for column in zip(*pairs, strict=True))
+        least = min(self._exploration, 1.0)
+        doubts = [1 - max(rank_correlation(promised[:, j], realised[:, j]), 0.0) / _TRUSTED for j in range(objectives)]
+        return [max(self._exploration, least + (1 - least) * doubt) for doubt in doubts]
+
     def _reliability(self, scales: Sequence[Scale], low: FloatVector, span: FloatVector) -> Any:
         """Returns a function: which share of gains that were promised at about these targets came true.
 
@@ -204,13 +239,13 @@ class PredictedSearch:
         promise much again and again. What was promised in vain makes further promises of similar targets weigh less.
         """
         # While nothing was feasible, violations were promised, not objectives.
-        alike = [(promise, gain) for promise, gain in self._kept if len(promise.low) == len(scales)]
+        alike = [outcome for outcome in self._kept if len(outcome.promise.low) == len(scales)]
         if not alike:
             return lambda targets: np.ones(len(targets))
-        expected = (np.array([promise.values for promise, _ in alike]) - low) / span
+        expected = (np.array([outcome.promise.values for outcome in alike]) - low) / span
         places = np.stack([scale.target(column) for scale, column in zip(scales, expected.T, strict=True)], axis=1)
-        promised = np.array([promise.gain for promise, _ in alike])
-        realised = np.array([gain for _, gain in alike])
+        promised = np.array([outcome.promise.gain for outcome in alike])
+        realised = np.array([outcome.gain for outcome in alike])
         usual = max(float(np.median(promised)), 1e-9)
 
         def share(targets: FloatMatrix) -> FloatVector:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from automl.search.measurement import Measurement
+from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
-from automl.search.unseen import Unseen
 from automl.space import Architecture, SearchSpace
 
 __all__ = ["Random"]
@@ -40,31 +40,21 @@ class Random(Searcher):
     learns: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, *, objectives: int, seed: int) -> None:
-        self._space: Final = space
-        self._unseen: Final = Unseen(space)
+        self._pending: Final = Pending(space)
         self._rng = np.random.default_rng(seed)
-        self._outstanding: dict[Architecture, None] = {}
 
     def ask(self, n: int) -> list[Architecture]:
-        rows = self._unseen.draw(self._rng, n)
-        self._unseen.add_rows(rows)
-        asked = self._space.from_indices(rows)
-        self._outstanding.update(dict.fromkeys(asked))
-        return asked
+        self._pending.put(self._pending.unseen.draw(self._rng, n))
+        return self._pending.take(n)
 
     def tell(self, results: Sequence[Measurement]) -> None:
         for result in results:
-            self._outstanding.pop(result.architecture, None)
-        self._unseen.add([result.architecture for result in results])
+            self._pending.hear(result.architecture)
 
     def state(self) -> dict[str, Any]:
-        outstanding = self._space.to_indices(list(self._outstanding)).tolist()
-        return {"generator": generator_state(self._rng), "outstanding": outstanding}
+        return {"generator": generator_state(self._rng), **self._pending.state()}
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
         with reading_state("random"):
             self._rng = generator_from(state["generator"])
-            rows = np.array(state["outstanding"], dtype=np.int64).reshape(-1, len(self._space.names))
-            self._outstanding = dict.fromkeys(self._space.from_indices(rows))
-            self._unseen.add_rows(rows)
-        self._unseen.add([result.architecture for result in history])
+            self._pending.restore(state, history)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,6 +12,7 @@ import numpy as np
 
 from automl.atomic_write import disk_errors
 from automl.errors import RunError
+from automl.search.measurement import Measurement
 
 __all__ = ["generator_from", "generator_state", "read_state", "reading_state", "write_state"]
 
@@ -59,9 +60,19 @@ def generator_from(state: dict[str, Any]) -> np.random.Generator:
 
 
 @contextmanager
-def reading_state(searcher: str) -> Iterator[None]:
-    """Turns what a malformed state raises inside the block into a ``RunError`` that names the searcher."""
+def reading_state(
+    searcher: str, state: dict[str, Any] | None = None, history: Sequence[Measurement] = ()
+) -> Iterator[None]:
+    """Turns what a malformed state raises inside the block into a ``RunError`` that names the searcher.
+
+    Args:
+        searcher: its name.
+        state: if given, its ``told`` must be the length of the history, otherwise they do not belong together.
+        history: what was told.
+    """
     try:
+        if state is not None and state["told"] != len(history):
+            raise ValueError(f"it was saved after {state['told']} measurements, the history holds {len(history)}")
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise RunError(

@@ -9,10 +9,10 @@ import numpy as np
 
 from automl.errors import ConfigError
 from automl.search.measurement import Measurement
+from automl.search.pending import Pending
 from automl.search.searcher import Searcher
 from automl.search.state_file import generator_from, generator_state, reading_state
 from automl.search.survival import fitness, violation_matrix
-from automl.search.unseen import Unseen
 from automl.space import Architecture, SearchSpace
 
 __all__ = ["SuccessiveHalving"]
@@ -65,43 +65,38 @@ class SuccessiveHalving(Searcher):
         self._objectives: Final = objectives
         self._eta: Final = eta
         self._startup: Final = startup
-        self._unseen: Final = Unseen(space)
+        self._pending: Final = Pending(space)
         self._rng = np.random.default_rng(seed)
-        self._outstanding: dict[Architecture, None] = {}
         self._told = 0
         # values and violations of everything told, by the number of samples of the rung
         self._rungs: Final[dict[int, list[tuple[tuple[float, ...], tuple[float, ...]]]]] = {}
 
     def ask(self, n: int) -> list[Architecture]:
-        rows = self._unseen.draw(self._rng, n)
-        self._unseen.add_rows(rows)
-        asked = self._space.from_indices(rows)
-        self._outstanding.update(dict.fromkeys(asked))
-        return asked
+        self._pending.put(self._pending.unseen.draw(self._rng, n))
+        return self._pending.take(n)
 
     def tell(self, results: Sequence[Measurement]) -> None:
         for result in results:
-            self._outstanding.pop(result.architecture, None)
-            for samples, *values in _rungs(result):
-                self._rungs.setdefault(int(samples), []).append((tuple(values), result.violations))
-        self._told += len(results)
-        self._unseen.add([result.architecture for result in results])
+            self._pending.hear(result.architecture)
+        self._note(results)
 
     def promote(self, partial: Sequence[Measurement]) -> Sequence[bool] | None:
         return [self._goes_on(measurement) for measurement in partial]
 
     def state(self) -> dict[str, Any]:
-        outstanding = self._space.to_indices(list(self._outstanding)).tolist()
-        return {"generator": generator_state(self._rng), "outstanding": outstanding}
+        return {"generator": generator_state(self._rng), **self._pending.state()}
 
     def restore(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
         with reading_state("successive-halving"):
             self._rng = generator_from(state["generator"])
-            rows = np.array(state["outstanding"], dtype=np.int64).reshape(-1, len(self._space.names))
-            self._unseen.add_rows(rows)
-            outstanding = dict.fromkeys(self._space.from_indices(rows))
-        self.tell(history)
-        self._outstanding = outstanding
+            self._pending.restore(state, history)
+        self._note(history)
+
+    def _note(self, results: Sequence[Measurement]) -> None:
+        for result in results:
+            for samples, *values in _rungs(result):
+                self._rungs.setdefault(int(samples), []).append((tuple(values), result.violations))
+        self._told += len(results)
 
     def _goes_on(self, measurement: Measurement) -> bool:
         if self._told < self._startup or measurement.values is None:

@@ -32,8 +32,8 @@ __all__ = ["LIMITS", "RIVALS", "BudgetSpentError", "Meter", "run_contestant"]
 POPULATION: Final = 20
 LIMITS: Final = {"optuna-gp": 200, "optuna-tpe": 200, "optuna-tpe-multivariate": 200}
 """Evaluations after which a contestant stops because it would take hours."""
-_MOST_ANSWERS: Final = 20
-"""Answers per counted network after which a contestant that only repeats itself is sent home."""
+_MOST_ANSWERS: Final = 10
+"""Answers per network of the budget after which a contestant that only repeats itself is sent home."""
 
 
 class BudgetSpentError(Exception):

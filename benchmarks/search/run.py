@@ -3,7 +3,8 @@
     python benchmarks/search/run.py [--contestants portfolio optuna-tpe ...] [--tables nb201-cifar10 ...] [--seeds 20]
 
 One line a run in ``benchmarks/results/search/<contestant>.jsonl``: table, seed, processor seconds, and regret (1 minus the
-share of the true hypervolume) after 10, 20, ... distinct networks. ``compare.py`` draws the figures and prints the verdict.
+share of the true hypervolume) after 10, 20, ... distinct networks. A contestant that stops before its budget, as it only
+repeats itself, keeps the regret it had then. ``compare.py`` draws the figures and prints the verdict.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ BUDGET: Final = 500
 EVERY: Final = 10
 
 
-def curve(table_name: str, rows: list[int]) -> list[float]:
-    """Returns the regret after each tenth evaluation."""
+def curve(table_name: str, rows: list[int], budget: int) -> list[float]:
+    """Returns the regret after each tenth evaluation of the budget."""
     table = load_table(table_name)
-    return [float(f"{1 - table.share(rows[:n]):.6g}") for n in range(EVERY, len(rows) + 1, EVERY)]  # type: ignore[arg-type]
+    return [float(f"{1 - table.share(rows[:n]):.6g}") for n in range(EVERY, budget + 1, EVERY)]  # type: ignore[arg-type]
 
 
 def finished(path: Path) -> dict[tuple[str, int], int]:
@@ -70,11 +71,11 @@ def main() -> None:
                     "seed": seed,
                     "budget": budget,
                     "seconds": seconds,
-                    "regret": curve(table, rows),
+                    "regret": curve(table, rows, budget),
                 }
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(entry) + "\n")
-                last = {n: f"{entry['regret'][n // EVERY - 1]:.4f}" for n in (50, 100, 200, 500) if n <= len(rows)}
+                last = {n: f"{entry['regret'][n // EVERY - 1]:.4f}" for n in (50, 100, 200, 500) if n <= budget}
                 print(f"{contestant:24} {table:18} seed {seed:2} {seconds:7.1f} s {last}", flush=True)
 
 

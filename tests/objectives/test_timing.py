@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from automl.objectives.timing import interleaved_times, median_interval, steady_machine
+from automl.objectives.timing import interleaved_times, level_rounds, median_interval, steady_machine
 
 
 class _Clock:
@@ -126,3 +126,31 @@ def test_the_machine_is_steady_inside_and_as_before_outside() -> None:
     assert torch.get_num_threads() == threads
     assert gc.isenabled() == collecting
     assert (denormal + torch.tensor(0.0)).item() != 0.0
+
+
+def test_the_speed_of_a_round_is_taken_out() -> None:
+    rng = np.random.default_rng(3)
+    true = rng.uniform(1, 5, size=11)
+    speed = np.where(rng.random(60) < 0.4, 1.6, 1.0) * rng.uniform(0.95, 1.05, size=60)
+    noise = rng.uniform(0.99, 1.01, size=(11, 60))
+    samples = true[:, None] * speed * noise
+    levelled = np.array(level_rounds(samples.tolist()))
+    assert np.ptp(np.log(samples), axis=1).min() > 0.4
+    assert np.ptp(np.log(levelled), axis=1).max() < 0.05
+    ratios = np.median(levelled, axis=1) / true
+    assert np.ptp(ratios) / ratios.mean() < 0.01
+    assert np.median(levelled) == pytest.approx(np.median(samples), rel=0.1), "the common level stays"
+
+
+def test_a_functions_own_noise_is_not_explained_away() -> None:
+    rng = np.random.default_rng(4)
+    samples = np.ones((9, 40)) * np.arange(1, 10)[:, None]
+    samples[5] *= rng.uniform(0.5, 2, size=40)
+    levelled = level_rounds(samples.tolist())
+    assert levelled[5] == pytest.approx(samples[5].tolist())
+    assert levelled[2] == pytest.approx(samples[2].tolist())
+
+
+@pytest.mark.parametrize("samples", [[[1.0, 2.0], [2.0, 4.0]], [[]] * 9, [[1.0]] * 8 + [[1.0, 2.0]]])
+def test_too_few_functions_or_unequal_rounds_are_left_alone(samples: list[list[float]]) -> None:
+    assert level_rounds(samples) == samples

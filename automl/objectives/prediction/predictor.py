@@ -18,13 +18,15 @@ from automl.objectives.prediction.table import BlockTable, Entry
 from automl.objectives.runtimes.eager import Eager
 from automl.objectives.runtimes.part_session import PartSession
 from automl.objectives.runtimes.runtime import Runtime
-from automl.objectives.timing import steady_machine
+from automl.objectives.timing import level_rounds, steady_machine
 from automl.objectives.value import Value
 
 __all__ = ["LatencyPredictor", "UnprofiledError"]
 
 _PATIENCE: Final = 4
 """Few networks are profiled and many predicted from them, so each may take so many times longer than a candidate."""
+_GROUP: Final = 16
+"""Whole networks that are measured interleaved; so many are lost when the measurement is killed."""
 _THOROUGH: Final = 8
 """Factor on the visits where a table is filled for its own sake."""
 _SMALLEST: Final = 1e-6
@@ -47,7 +49,7 @@ class LatencyPredictor:
         repeats: visits to each network.
         warmup: untimed forwards before the first visit.
         budget: seconds for each network.
-        measure_whole: measures whole networks; returns milliseconds, or the exception of a network.
+        measure_whole: measures whole networks with so many visits each; returns milliseconds, or the exception of a network.
         clock: returns the time in seconds.
     """
 
@@ -61,7 +63,7 @@ class LatencyPredictor:
         repeats: int,
         warmup: int,
         budget: float,
-        measure_whole: Callable[[Sequence[Candidate]], list[float | Exception]],
+        measure_whole: Callable[[Sequence[Candidate], int], list[float | Exception]],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.table: Final = table
@@ -128,7 +130,7 @@ class LatencyPredictor:
             The exceptions of networks that could not be timed, by their positions.
         """
         if not self.sees_parts:
-            return self._profile_whole(candidates, fit=fit)
+            return self._profile_whole(candidates, fit=fit, thorough=thorough)
         failures: dict[int, Exception] = {}
         sessions: dict[int, PartSession] = {}
         parts: dict[int, list[Part]] = {}
@@ -154,7 +156,8 @@ class LatencyPredictor:
         if fit and samples and self.table.correction is None:
             times = {key: entry.ms for key, entry in entries.items()} | self._known()
             totals = [sum(times[part.key] for part in parts[i]) for i in samples]
-            whole = [1e3 * sum(times.values()) for times in part_times(list(samples.values()))]
+            rounds = level_rounds([inside.whole for inside in samples.values()])
+            whole = [1e3 * statistics.median(times) for times in rounds]
             correction = fit_correction(totals, whole, "inside")
         self.table.add(entries, correction)
         return failures
@@ -176,11 +179,11 @@ class LatencyPredictor:
             if key not in self.table.entries
         }
 
-    def _profile_whole(self, candidates: Sequence[Candidate], *, fit: bool) -> dict[int, Exception]:
+    def _profile_whole(self, candidates: Sequence[Candidate], *, fit: bool, thorough: bool) -> dict[int, Exception]:
         """Fits parts to whole networks where the runtime cannot look inside; parts in eager torch are the prior."""
         failures: dict[int, Exception] = {}
         measured: dict[int, float] = {}
-        for i, result in enumerate(self._whole(candidates)):
+        for i, result in enumerate(self._whole(candidates, thorough)):
             if isinstance(result, Exception):
                 failures[i] = result
             else:
@@ -211,19 +214,36 @@ class LatencyPredictor:
         self.table.add(entries, correction)
         return failures
 
-    def _whole(self, candidates: Sequence[Candidate]) -> list[float | Exception]:
-        """Measures whole networks that the table does not know; each result is kept at once."""
-        results: list[float | Exception] = []
-        for candidate in candidates:
-            name = candidate.architecture.id if candidate.architecture is not None else ""
-            if name in self.table.networks:
-                results.append(self.table.networks[name])
-                continue
-            (result,) = self._measure_whole([candidate])
-            if name and not isinstance(result, Exception):
-                self.table.add({}, networks={name: result})
-            results.append(result)
-        return results
+    def _whole(self, candidates: Sequence[Candidate], thorough: bool) -> list[float | Exception]:
+        """Measures whole networks that the table does not know, in groups, and keeps each group at once.
+
+        The first network is measured again with every later group: its times tell how fast the machine is by then.
+        """
+        results: dict[int, float | Exception] = {}
+        todo: list[int] = []
+        for i, candidate in enumerate(candidates):
+            known = self.table.networks.get(_name(candidate))
+            if known is None:
+                todo.append(i)
+            else:
+                results[i] = known
+        repeats = (_THOROUGH if thorough else 1) * self._repeats
+        for start in range(0, len(todo), _GROUP):
+            group = todo[start : start + _GROUP]
+            reference = self.table.networks.get(_name(candidates[0]))
+            linked = [candidates[0]] if reference is not None else []
+            measured = self._measure_whole([*linked, *(candidates[i] for i in group)], repeats)
+            factor = 1.0
+            if reference is not None:
+                again = measured.pop(0)
+                factor = 1.0 if isinstance(again, Exception) else reference / again
+            found = [ms if isinstance(ms, Exception) else factor * ms for ms in measured]
+            results.update(zip(group, found, strict=True))
+            names = [_name(candidates[i]) for i in group]
+            self.table.add(
+                {}, networks={n: ms for n, ms in zip(names, found, strict=True) if n and not isinstance(ms, Exception)}
+            )
+        return [results[i] for i in range(len(candidates))]
 
     def _eager(self, candidates: Mapping[int, Candidate], parts: Mapping[int, Sequence[Part]]) -> dict[str, float]:
         sessions = [self._session(Eager(), candidate, parts[i]) for i, candidate in candidates.items()]
@@ -256,7 +276,7 @@ class LatencyPredictor:
 
     def _refusal(self, candidate: Candidate, missing: Sequence[Part]) -> str:
         architecture: Mapping[str, Any] = candidate.architecture or {}
-        name = candidate.architecture.id if candidate.architecture is not None else "the network"
+        name = _name(candidate) or "the network"
         todo = (
             f"'automl latency profile SPACE --runtime {self._runtime.name}' with the same data, threads and batch size"
         )
@@ -268,3 +288,7 @@ class LatencyPredictor:
             f"{name}: latency is not predicted beyond what was profiled, and the table lacks {shown}{more}. {todo} times "
             "these blocks."
         )
+
+
+def _name(candidate: Candidate) -> str:
+    return candidate.architecture.id if candidate.architecture is not None else ""

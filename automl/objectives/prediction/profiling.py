@@ -83,11 +83,10 @@ def interleaved_parts(
 
 
 def part_times(group: Sequence[Inside]) -> list[dict[str, float]]:
-    """Returns for each network the seconds of its parts, which add up to those of the network that nothing watches.
+    """Returns for each network the seconds of its parts: their median shares of the median visit.
 
     A machine that shares its host changes its speed by a third from one visit to the next, but hardly within one, so the
-    shares of parts are steadier than their times: a part takes the median of its shares. Whole networks have the speed
-    of each round taken out (``level_rounds``).
+    shares of parts are steadier than their times. Whole visits have the speed of each round taken out (``level_rounds``).
 
     Args:
         group: networks that were timed interleaved, each with at least one visit.
@@ -96,13 +95,12 @@ def part_times(group: Sequence[Inside]) -> list[dict[str, float]]:
         >>> part_times([Inside([{"a": 1.0, "b": 3.0}, {"a": 2.0, "b": 6.0}], [4.0, 8.0])])
         [{'a': 1.5, 'b': 4.5}]
     """
+    visits = [np.array([list(visit.values()) for visit in inside.parts]) for inside in group]
     found = []
-    for inside, whole in zip(group, level_rounds([inside.whole for inside in group]), strict=True):
-        paths = list(inside.parts[0])
-        times = np.array([[visit[path] for path in paths] for visit in inside.parts])
+    for inside, times, totals in zip(group, visits, level_rounds([t.sum(axis=1) for t in visits]), strict=True):
         shares = np.median(times / times.sum(axis=1, keepdims=True), axis=0)
-        seconds = shares / shares.sum() * statistics.median(whole)
-        found.append({path: float(value) for path, value in zip(paths, seconds, strict=True)})
+        seconds = shares / shares.sum() * statistics.median(totals)
+        found.append({path: float(value) for path, value in zip(inside.parts[0], seconds, strict=True)})
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,17 @@ def test_profiling_that_was_killed_goes_on_where_it_was(
 
     with pytest.raises(KeyboardInterrupt):
         prepare_table(make_predictor(), supernet, task, progress=Killed(), complete=True)
-    done = len(machine.prepared)
     assert len(make_predictor().table.entries) > 0
-    killed = make_predictor()
-    prepare_table(killed, supernet, task, progress=SilentProgress(), complete=True)
-    assert make_predictor().table.correction is not None
-    assert len(typical_architectures(supernet.space)) == done
+    prepare_table(make_predictor(), supernet, task, progress=SilentProgress(), complete=True)
+    resumed = make_predictor().table
+    prepared = len(machine.prepared)
+    whole = make_predictor(killed="never")
+    prepare_table(whole, supernet, task, progress=SilentProgress(), complete=True)
+    assert len(machine.prepared) == 2 * prepared
+    assert resumed.correction is not None
+    assert {key: entry.ms for key, entry in resumed.entries.items()} == pytest.approx(
+        {key: entry.ms for key, entry in whole.table.entries.items()}
+    )
 
 
 def test_a_network_with_an_unknown_block_is_refused_by_name(
@@ -163,6 +168,24 @@ def test_blocks_are_fitted_to_whole_networks_where_nothing_can_look_inside(
     known = len(predictor.table.networks)
     prepare_table(make_predictor(_Sealed()), supernet, task, progress=SilentProgress(), complete=True)
     assert len(make_predictor(_Sealed()).table.networks) == known
+
+
+def test_a_machine_that_slows_down_between_groups_of_networks_does_not_show(
+    make_predictor: Make, machine: Any, supernet: Supernet, network: Network, true_ms: Truth
+) -> None:
+    networks = [network(a) for a in typical_architectures(supernet.space, 40)]
+    groups: list[int] = []
+
+    def slower_and_slower(candidates: Sequence[Candidate], repeats: int) -> list[float | Exception]:
+        groups.append(len(candidates))
+        return [len(groups) * true_ms(candidate.model) for candidate in candidates]
+
+    predictor = make_predictor(_Sealed(), measure_whole=slower_and_slower)
+    assert not predictor.profile(networks)
+    assert groups == [16, 17, 9], "the first network is measured again with every later group"
+    for candidate in networks:
+        assert candidate.architecture is not None
+        assert predictor.table.networks[candidate.architecture.id] == pytest.approx(true_ms(candidate.model))
 
 
 def test_other_contexts_know_nothing_of_each_other(make_predictor: Make, supernet: Supernet, network: Network) -> None:
