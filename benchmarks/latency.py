@@ -3,9 +3,10 @@
     python benchmarks/latency.py [--runtimes eager onnxruntime] [--resolutions 96] [--count 30] [--space image/mobile]
 
 Weights are random: they decide no latency. Blocks are timed anew in a fresh cache, then ``--count`` random networks that the
-correction has not seen are measured twice, interleaved, with the networks of the correction beside them, which tell how fast the machine is by then.
-Goal: Kendall tau at least 0.95 and a median relative error of at most 7 % at that speed; both numbers are stored. A
-machine whose repeated measurement misses the goal cannot show it. Rows: ``benchmarks/results/latency.json``.
+correction has not seen are measured twice, interleaved, ``--repeats`` visits each. The networks of the correction are
+measured beside them and tell how fast the machine is by then. Goal: Kendall tau at least 0.95 and a median relative error
+of at most 7 % at that speed; the error at the old speed is stored as well. A machine whose repeated measurement misses the
+goal cannot show it. Rows: ``benchmarks/results/latency.json``.
 """
 
 from __future__ import annotations
@@ -82,9 +83,10 @@ def main() -> None:
             predicted, repeated = row["adjusted"], row["repeated"]
             met = predicted["tau"] >= TAU and predicted["error"] <= ERROR
             low, high = row["range"]
+            machine = f"machine {row['machine']:.2f} x"
             print(
                 f"{runtime:12} {resolution:6} {row['blocks']:6} {row['profiling_seconds']:6.0f} s {low:5.1f} to {high:4.1f} ms "
-                f"{predicted['tau']:6.3f} {100 * predicted['error']:6.1f} % (machine {row['machine']:.2f} x)  tau {repeated['tau']:.3f}, error "
+                f"{predicted['tau']:6.3f} {100 * predicted['error']:6.1f} % ({machine})  tau {repeated['tau']:.3f}, error "
                 f"{100 * repeated['error']:.1f} %   {'goal met' if met else 'goal missed'}",
                 flush=True,
             )
