@@ -62,6 +62,11 @@ def automl_strategies() -> list[Strategy]:
             summary="One uniformly drawn subnetwork each step",
             target="automl.training.single_path:SinglePath",
         ),
+        Strategy(
+            name="sorted",
+            summary="Nested subnetworks, each on its share of the batch; selected without a search",
+            target="automl.training.sorted_networks:SortedNetworks",
+        ),
     ]
 
 

@@ -159,7 +159,9 @@ def _task_and_supernet(
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(job.seed)
-        return task, build_supernet(parts.skeleton, task, host)
+        supernet = build_supernet(parts.skeleton, task, host)
+        parts.strategy.prepare(supernet, job.training)
+    return task, supernet
 
 
 def _train(

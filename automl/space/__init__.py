@@ -11,6 +11,7 @@ from automl.space.dimensions import (
     as_ordinal,
     dimensions_of,
 )
+from automl.space.nested import NestedFamily
 from automl.space.restriction import Kept, restrict
 from automl.space.sizes import Number, Size, SizeLike, largest_value, smallest_value
 from automl.space.space import Rule, SearchSpace
@@ -21,6 +22,7 @@ __all__ = [
     "Dimension",
     "Guard",
     "Kept",
+    "NestedFamily",
     "Number",
     "Ordinal",
     "Rule",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from automl.elastic import specialise
 from automl.errors import RunError, SpaceError
 from automl.space import Architecture, Kept, Rule, SearchSpace, restrict
 from automl.supernet.calibration import CalibrationReport, calibrate
+from automl.supernet.dimension_kinds import DimensionKind, dimension_kinds
 
 __all__ = ["Supernet"]
 
@@ -75,6 +77,11 @@ class Supernet(nn.Module):
     def active(self) -> Architecture:
         """The active subnetwork."""
         return self.space.canonical({name: d.choices[d.index] for name, d in self._dimensions.items()})
+
+    @cached_property
+    def kinds(self) -> Mapping[str, DimensionKind]:
+        """Kind of each dimension of the space: ``"depth"``, ``"width"`` or ``"other"``; see ``dimension_kinds``."""
+        return dimension_kinds(self.network, self._dimensions)
 
     def extract(self, architecture: Architecture) -> nn.Module:
         """Returns a subnetwork as a plain module with copied weights, in evaluation mode; the active one stays active.

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,9 +20,13 @@ from automl.tasks import Batch
 from automl.testing.active_weights import active_weights
 from automl.testing.check import Check, expect
 from automl.testing.toy_task import ToyTask, toy_supernet
-from automl.training import StepContext, Strategy
+from automl.training import StepContext, Strategy, TrainingConfig
 
 __all__ = ["strategy_checks"]
+
+_CONFIG: Final = TrainingConfig(batch_size=16)
+_MOMENTS: Final = (0.0, 0.3, 0.6, 0.95)
+"""Shares of a training that are done: a strategy may do something else at each."""
 
 
 def strategy_checks(component: StrategyRecord, host: Host) -> list[Check]:
@@ -53,17 +58,18 @@ def _check_description(component: StrategyRecord) -> None:
 
 
 def _check_losses(strategy: Strategy) -> None:
-    losses, _ = _step(strategy, toy_supernet(1), seed=2)
-    expect("loss" in losses, f"a step must report 'loss', it reports {sorted(losses)}.")
-    for name, value in losses.items():
-        expect(isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite float.")
+    for progress in _MOMENTS:
+        losses, _ = _step(strategy, toy_supernet(1), seed=2, progress=progress)
+        expect("loss" in losses, f"a step must report 'loss', it reports {sorted(losses)}.")
+        for name, value in losses.items():
+            expect(isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite float.")
 
 
 def _check_gradient(strategy: Strategy) -> None:
-    for seed in range(4):
+    for seed, progress in enumerate(_MOMENTS):
         supernet = toy_supernet(3)
         before = {name: p.detach().clone() for name, p in supernet.network.named_parameters()}
-        _, ran = _step(strategy, supernet, seed=seed)
+        _, ran = _step(strategy, supernet, seed=seed, progress=progress)
         expect(bool(ran), "a step runs no subnetwork.")
         gradients = _gradients(supernet)
         marks = [active_weights(supernet, architecture) or {} for architecture in ran]
@@ -88,8 +94,8 @@ def _check_repeats(strategy: Strategy) -> None:
 def _check_stateless(strategy: Strategy) -> None:
     # A checkpoint holds the generator, not the strategy: a used one must go on as a new one would.
     used, fresh = toy_supernet(6), toy_supernet(6)
-    for seed in range(3):
-        _step(strategy, toy_supernet(7), seed=seed)
+    for seed, progress in enumerate(_MOMENTS):
+        _step(strategy, toy_supernet(7), seed=seed, progress=progress)
     _step(strategy, used, seed=8)
     _step(type(strategy)(), fresh, seed=8)
     for name, gradient in _gradients(fresh).items():
@@ -98,14 +104,15 @@ def _check_stateless(strategy: Strategy) -> None:
 
 def _check_learning(strategy: Strategy) -> None:
     supernet, task = toy_supernet(9), ToyTask(seed=0)
+    strategy.prepare(supernet, _CONFIG)
     rng = np.random.default_rng(10)
     architectures = [supernet.space.smallest(), supernet.space.largest(), supernet.space.sample(rng)]
     before = [_training_loss(supernet, task, architecture) for architecture in architectures]
     optimiser = torch.optim.AdamW(supernet.parameters(), lr=0.01)
-    for _ in range(30):
-        for batch in task.train_batches(rng, 16):
+    for epoch in range(30):
+        for batch in task.train_batches(rng, _CONFIG.batch_size):
             optimiser.zero_grad(set_to_none=True)
-            strategy.step(_context(supernet, task, batch, rng, []))
+            strategy.step(_context(supernet, task, batch, rng, [], progress=epoch / 30))
             optimiser.step()
     after = [_training_loss(supernet, task, architecture) for architecture in architectures]
     expect(
@@ -121,16 +128,25 @@ def _training_loss(supernet: Supernet, task: ToyTask, architecture: Architecture
         return float(task.loss(supernet(*batch.inputs), batch))
 
 
-def _step(strategy: Strategy, supernet: Supernet, seed: int) -> tuple[dict[str, float], list[Architecture]]:
+def _step(
+    strategy: Strategy, supernet: Supernet, seed: int, progress: float = 0.5
+) -> tuple[dict[str, float], list[Architecture]]:
+    strategy.prepare(supernet, _CONFIG)
     task, rng = ToyTask(seed=0), np.random.default_rng(seed)
-    batch = next(task.train_batches(np.random.default_rng(11), 16))
+    batch = next(task.train_batches(np.random.default_rng(11), _CONFIG.batch_size))
     ran: list[Architecture] = []
-    losses = strategy.step(_context(supernet, task, batch, rng, ran))
+    losses = strategy.step(_context(supernet, task, batch, rng, ran, progress=progress))
     return dict(losses), ran
 
 
 def _context(
-    supernet: Supernet, task: ToyTask, batch: Batch, rng: np.random.Generator, ran: list[Architecture]
+    supernet: Supernet,
+    task: ToyTask,
+    batch: Batch,
+    rng: np.random.Generator,
+    ran: list[Architecture],
+    *,
+    progress: float,
 ) -> StepContext:
     def forward(*inputs: Tensor) -> Tensor:
         ran.append(supernet.active)
@@ -148,6 +164,7 @@ def _context(
         smallest=supernet.space.smallest(),
         largest=supernet.space.largest(),
         label_smoothing=0.1,
+        progress=progress,
         forward=forward,
         backward=backward,
     )

@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from automl.training.progress import Progress
     from automl.training.sandwich import Sandwich
     from automl.training.single_path import SinglePath
+    from automl.training.sorted_networks import SortedNetworks
     from automl.training.strategy import StepContext, Strategy
 
-__all__ = ["Progress", "Sandwich", "SinglePath", "StepContext", "Strategy", "TrainingConfig", "train"]
+__all__ = [
+    "Progress",
+    "Sandwich",
+    "SinglePath",
+    "SortedNetworks",
+    "StepContext",
+    "Strategy",
+    "TrainingConfig",
+    "train",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -25,6 +35,7 @@ __getattr__ = lazy_names(
         "Progress": "automl.training.progress",
         "Sandwich": "automl.training.sandwich",
         "SinglePath": "automl.training.single_path",
+        "SortedNetworks": "automl.training.sorted_networks",
         "StepContext": "automl.training.strategy",
         "Strategy": "automl.training.strategy",
         "TrainingConfig": "automl.training.config",

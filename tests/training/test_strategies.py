@@ -14,7 +14,7 @@ from automl.training import Sandwich, SinglePath, StepContext
 class Spy:
     """A context that remembers which subnetworks ran."""
 
-    def __init__(self, supernet, task, seed=0, label_smoothing=0.1) -> None:
+    def __init__(self, supernet, task, seed=0, label_smoothing=0.1, progress=0.0) -> None:
         task.to("cpu", torch.float64)
         self.supernet = supernet.double().train()
         self.batch = next(task.batches("train", 24))
@@ -28,6 +28,7 @@ class Spy:
             smallest=space.smallest(),
             largest=space.largest(),
             label_smoothing=label_smoothing,
+            progress=progress,
             forward=self.forward,
             backward=lambda loss: loss.backward(),
         )
@@ -132,6 +133,7 @@ def test_sandwich_works_on_a_space_of_one_architecture(spy):
         smallest=only,
         largest=only,
         label_smoothing=0.0,
+        progress=0.0,
         forward=case.forward,
         backward=lambda loss: loss.backward(),
     )
