@@ -53,6 +53,11 @@ def automl_strategies() -> list[Strategy]:
     """Ways to train a supernet."""
     return [
         Strategy(
+            name="progressive",
+            summary="Progressive shrinking: the largest first, then kernels, depths and widths downwards, distilled",
+            target="automl.training.progressive:Progressive",
+        ),
+        Strategy(
             name="sandwich",
             summary="Largest, smallest and random subnetworks each step, distilled in place",
             target="automl.training.sandwich:Sandwich",

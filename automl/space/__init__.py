@@ -11,6 +11,7 @@ from automl.space.dimensions import (
     as_ordinal,
     dimensions_of,
 )
+from automl.space.draws import draw_among
 from automl.space.nested import NestedFamily
 from automl.space.restriction import Kept, restrict
 from automl.space.sizes import Number, Size, SizeLike, largest_value, smallest_value
@@ -33,6 +34,7 @@ __all__ = [
     "as_categorical",
     "as_ordinal",
     "dimensions_of",
+    "draw_among",
     "largest_value",
     "restrict",
     "smallest_value",

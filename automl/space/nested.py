@@ -16,11 +16,10 @@ import numpy as np
 from automl.errors import SpaceError
 from automl.space.architecture import Architecture
 from automl.space.dimensions import Ordinal, Scalar
+from automl.space.draws import allowed, draw_among
 from automl.space.space import SearchSpace
 
 __all__ = ["NestedFamily"]
-
-_DRAWS: Final = 32
 
 
 @final
@@ -73,7 +72,7 @@ class NestedFamily:
         found: dict[Architecture, dict[str, Scalar]] = {}
         for point in itertools.product(*levels):
             ordinals = {name: value for level in point for name, value in level.items()}
-            architecture = self._allowed({**reference, **ordinals})
+            architecture = allowed(space, {**reference, **ordinals})
             if architecture is not None:
                 found.setdefault(architecture, ordinals)
         if not found:
@@ -84,21 +83,13 @@ class NestedFamily:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws a member uniformly, and with it a choice of every dimension that has no order."""
         number = int(rng.integers(len(self.members)))
-        for _ in range(_DRAWS if self._unordered else 0):
-            drawn = {name: choices[int(rng.integers(len(choices)))] for name, choices in self._unordered.items()}
-            architecture = self._allowed({**drawn, **self._ordinals[number]})
-            if architecture is not None:
-                return architecture
-        return self.members[number]
+        if not self._unordered:
+            return self.members[number]
+        fixed = {name: (value,) for name, value in self._ordinals[number].items()}
+        return draw_among(self._space, {**self._unordered, **fixed}, rng) or self.members[number]
 
     def __len__(self) -> int:
         return len(self.members)
-
-    def _allowed(self, values: Mapping[str, Scalar]) -> Architecture | None:
-        try:
-            return self._space.canonical(values)
-        except SpaceError:  # names and values are the space's own, so it is a forbidden combination
-            return None
 
 
 def _chain(dimensions: Mapping[str, Ordinal]) -> list[dict[str, Scalar]]:

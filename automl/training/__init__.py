@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from automl.training.config import TrainingConfig
     from automl.training.loop import train
     from automl.training.progress import Progress
+    from automl.training.progressive import Progressive
     from automl.training.sandwich import Sandwich
     from automl.training.single_path import SinglePath
     from automl.training.sorted_networks import SortedNetworks
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Progress",
+    "Progressive",
     "Sandwich",
     "SinglePath",
     "SortedNetworks",
@@ -33,6 +35,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Progress": "automl.training.progress",
+        "Progressive": "automl.training.progressive",
         "Sandwich": "automl.training.sandwich",
         "SinglePath": "automl.training.single_path",
         "SortedNetworks": "automl.training.sorted_networks",
