@@ -53,6 +53,11 @@ def automl_strategies() -> list[Strategy]:
     """Ways to train a supernet."""
     return [
         Strategy(
+            name="mixture",
+            summary="Several weight sets; architectures that disturb each other learn to use different ones",
+            target="automl.training.mixture:Mixture",
+        ),
+        Strategy(
             name="progressive",
             summary="Progressive shrinking: the largest first, then kernels, depths and widths downwards, distilled",
             target="automl.training.progressive:Progressive",

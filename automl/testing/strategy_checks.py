@@ -68,18 +68,23 @@ def _check_losses(strategy: Strategy) -> None:
 def _check_gradient(strategy: Strategy) -> None:
     for seed, progress in enumerate(_MOMENTS):
         supernet = toy_supernet(3)
-        before = {name: p.detach().clone() for name, p in supernet.network.named_parameters()}
+        strategy.prepare(supernet, _CONFIG)
+        before = {name: p.detach().clone() for name, p in supernet.named_parameters()}
         _, ran = _step(strategy, supernet, seed=seed, progress=progress)
         expect(bool(ran), "a step runs no subnetwork.")
         gradients = _gradients(supernet)
-        marks = [active_weights(supernet, architecture) or {} for architecture in ran]
-        for name, gradient in gradients.items():
-            expect(bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite.")
-            inside = torch.stack([mark[name] for mark in marks]).any(0)
-            expect(not gradient[~inside].any(), f"weights of {name} outside of all subnetworks that ran get gradient.")
         expect(any(bool(g.any()) for g in gradients.values()), "no weight gets any gradient.")
-        for name, parameter in supernet.network.named_parameters():
+        for name, parameter in supernet.named_parameters():
+            expect(bool(torch.isfinite(gradients[name]).all()), f"the gradient of {name} is not finite.")
             expect(torch.equal(parameter, before[name]), f"{name} changes; only the optimiser may change weights.")
+        for weight_set in range(1 + len(supernet.more)):
+            marks = [active_weights(supernet, *subnetwork) or {} for subnetwork in ran if subnetwork[1] == weight_set]
+            for name, parameter in supernet.network_of(weight_set).named_parameters():
+                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                inside = torch.stack([torch.zeros_like(gradient, dtype=torch.bool), *(m[name] for m in marks)]).any(0)
+                expect(
+                    not gradient[~inside].any(), f"weights of {name} outside of all subnetworks that ran get gradient."
+                )
 
 
 def _check_repeats(strategy: Strategy) -> None:
@@ -109,15 +114,16 @@ def _check_learning(strategy: Strategy) -> None:
     architectures = [supernet.space.smallest(), supernet.space.largest(), supernet.space.sample(rng)]
     before = [_training_loss(supernet, task, architecture) for architecture in architectures]
     optimiser = torch.optim.AdamW(supernet.parameters(), lr=0.01)
-    for epoch in range(30):
+    epochs = 30 * (1 + len(supernet.more))  # so many for each weight set
+    for epoch in range(epochs):
         for batch in task.train_batches(rng, _CONFIG.batch_size):
             optimiser.zero_grad(set_to_none=True)
-            strategy.step(_context(supernet, task, batch, rng, [], progress=epoch / 30))
+            strategy.step(_context(supernet, task, batch, rng, [], progress=epoch / epochs))
             optimiser.step()
     after = [_training_loss(supernet, task, architecture) for architecture in architectures]
     expect(
         sum(after) < 0.7 * sum(before),
-        f"30 epochs take the losses of smallest, largest and a random subnetwork from {before} to {after}.",
+        f"{epochs} epochs take the losses of smallest, largest and a random subnetwork from {before} to {after}.",
     )
 
 
@@ -130,11 +136,11 @@ def _training_loss(supernet: Supernet, task: ToyTask, architecture: Architecture
 
 def _step(
     strategy: Strategy, supernet: Supernet, seed: int, progress: float = 0.5
-) -> tuple[dict[str, float], list[Architecture]]:
+) -> tuple[dict[str, float], list[tuple[Architecture, int]]]:
     strategy.prepare(supernet, _CONFIG)
     task, rng = ToyTask(seed=0), np.random.default_rng(seed)
     batch = next(task.train_batches(np.random.default_rng(11), _CONFIG.batch_size))
-    ran: list[Architecture] = []
+    ran: list[tuple[Architecture, int]] = []
     losses = strategy.step(_context(supernet, task, batch, rng, ran, progress=progress))
     return dict(losses), ran
 
@@ -144,12 +150,12 @@ def _context(
     task: ToyTask,
     batch: Batch,
     rng: np.random.Generator,
-    ran: list[Architecture],
+    ran: list[tuple[Architecture, int]],
     *,
     progress: float,
 ) -> StepContext:
     def forward(*inputs: Tensor) -> Tensor:
-        ran.append(supernet.active)
+        ran.append((supernet.active, supernet.active_set))
         outputs: Tensor = supernet(*inputs)
         return outputs
 
@@ -165,6 +171,7 @@ def _context(
         largest=supernet.space.largest(),
         label_smoothing=0.1,
         progress=progress,
+        validation=lambda: list(task.batches("validation", _CONFIG.batch_size)),
         forward=forward,
         backward=backward,
     )
@@ -173,5 +180,5 @@ def _context(
 def _gradients(supernet: Supernet) -> dict[str, Tensor]:
     return {
         name: parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-        for name, parameter in supernet.network.named_parameters()
+        for name, parameter in supernet.named_parameters()
     }

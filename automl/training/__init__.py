@@ -12,6 +12,7 @@ from automl._lazy import lazy_names
 if TYPE_CHECKING:
     from automl.training.config import TrainingConfig
     from automl.training.loop import train
+    from automl.training.mixture import Mixture
     from automl.training.progress import Progress
     from automl.training.progressive import Progressive
     from automl.training.sandwich import Sandwich
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from automl.training.strategy import StepContext, Strategy
 
 __all__ = [
+    "Mixture",
     "Progress",
     "Progressive",
     "Sandwich",
@@ -34,6 +36,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "Mixture": "automl.training.mixture",
         "Progress": "automl.training.progress",
         "Progressive": "automl.training.progressive",
         "Sandwich": "automl.training.sandwich",

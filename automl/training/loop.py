@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast, final
 
@@ -19,7 +20,7 @@ from automl.atomic_write import write_atomically
 from automl.errors import RunError, TrainingError
 from automl.supernet import Supernet
 from automl.tasks.classification import evaluation_mode
-from automl.tasks.task import Task
+from automl.tasks.task import Batch, Task
 from automl.training.checkpoint import read_checkpoint, write_checkpoint
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
@@ -222,6 +223,7 @@ class _Training:
             largest=self._largest,
             label_smoothing=config.label_smoothing,
             progress=min(state.step, self._total_steps - 1) / self._total_steps,
+            validation=lambda: self._validation_batches,
             forward=self._forward,
             backward=fabric.backward,
         )
@@ -245,6 +247,12 @@ class _Training:
         with self._fabric.autocast():
             outputs: Tensor = self._supernet(*inputs)
         return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+    @cached_property
+    def _validation_batches(self) -> list[Batch]:
+        """For strategies that ask; a batch of a single sample has no batch statistics."""
+        batches = list(self._task.batches("validation", self._config.batch_size, self._config.validation_samples))
+        return [batch for batch in batches if len(batch.target) > 1] or batches
 
     def _average_gradients(self) -> None:
         """Averages over the processes.

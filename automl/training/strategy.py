@@ -8,11 +8,13 @@ generator of the context, which the checkpoint holds; how far the training is, t
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from automl.space import Architecture
@@ -36,6 +38,7 @@ class StepContext:
         largest: largest architecture of the space.
         label_smoothing: share of the target spread over all classes.
         progress: share of the training that is done before this step, at least 0 and below 1.
+        validation: gives the batches of the validation part.
         forward: runs the active subnetwork at the precision of the training.
         backward: adds the gradients of a loss, scaled as the precision needs it.
     """
@@ -51,6 +54,7 @@ class StepContext:
         largest: Architecture,
         label_smoothing: float,
         progress: float,
+        validation: Callable[[], Sequence[Batch]],
         forward: Callable[..., Tensor],
         backward: Callable[[Tensor], None],
     ) -> None:
@@ -62,6 +66,7 @@ class StepContext:
         self._task: Final = task
         self.progress: Final = progress
         self._label_smoothing: Final = label_smoothing
+        self._validation: Final = validation
         self._forward: Final = forward
         self._backward: Final = backward
 
@@ -88,14 +93,28 @@ class StepContext:
             largest=self.largest,
             label_smoothing=self._label_smoothing,
             progress=self.progress,
+            validation=self._validation,
             forward=self._forward,
             backward=self._backward,
         )
 
-    def forward(self, architecture: Architecture) -> Tensor:
+    def forward(self, architecture: Architecture, weight_set: int | None = None) -> Tensor:
         """Activates a subnetwork and returns its outputs for the batch; it stays active."""
-        self.supernet.activate(architecture)
+        self.supernet.activate(architecture, weight_set)
         return self._forward(*self.batch.inputs)
+
+    @torch.no_grad()
+    def accuracy(self, architecture: Architecture, weight_set: int | None = None) -> float:
+        """Returns the share of right answers of a subnetwork on a random batch of the validation part; no gradient.
+
+        Batch statistics are those of this batch. Tasks that cannot score single batches give ``exp(-loss)``, from 0 to 1 as well.
+        """
+        batches = self._validation()
+        batch = batches[int(self.rng.integers(len(batches)))]
+        self.supernet.activate(architecture, weight_set)
+        outputs = self._forward(*batch.inputs)
+        scores = self._task.score([(outputs, batch)])
+        return 1 - scores["error"] if scores is not None else math.exp(-float(self._task.loss(outputs, batch)))
 
     def loss(self, outputs: Tensor) -> Tensor:
         """Returns the loss against the targets of the batch, a scalar."""

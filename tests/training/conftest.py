@@ -77,6 +77,7 @@ class Spy:
             largest=space.largest(),
             label_smoothing=label_smoothing,
             progress=progress,
+            validation=lambda: list(task.batches("validation", samples)),
             forward=self.forward,
             backward=lambda loss: loss.backward(),  # type: ignore[no-untyped-call]
         )

@@ -99,6 +99,7 @@ def test_sandwich_works_on_a_space_of_one_architecture(spy):
         largest=only,
         label_smoothing=0.0,
         progress=0.0,
+        validation=list,
         forward=case.forward,
         backward=lambda loss: loss.backward(),
     )

@@ -1,0 +1,49 @@
+"""Balanced assignment of configurations to models: a softmax of scores, scaled until both marginals are uniform.
+
+Source:
+    Javan Roshtkhari, Toews, Pedersoli 2023, Balanced Mixture of SuperNets, PMLR 224:8, section 3; iterative proportional fitting:
+    Deming, Stephan 1940. Deviation: each row is shifted by its own maximum before the exponential, which the scaling of the rows
+    cancels, so that the floor does not level rows whose scores are all far below the best ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TOLERANCE", "balanced_assignment"]
+
+TOLERANCE: Final = 1e-4
+"""Largest divergence of the column marginal from the uniform one, in nats."""
+_FLOOR: Final = 1e-12
+_SWEEPS: Final = 2000
+
+
+def balanced_assignment(scores: NDArray[Any], temperature: float) -> tuple[NDArray[np.float64], int]:
+    """Returns the joint distribution over configurations and models, and the sweeps that it took.
+
+    Args:
+        scores: ``(configurations, models)``, larger is better; finite.
+        temperature: of the softmax; towards 0, each configuration has one model.
+
+    Shape:
+        ``(configurations, models)``; each row sums to ``1 / configurations``, the columns to ``1 / models`` within
+        ``TOLERANCE`` (as far as 2000 sweeps come).
+
+    Example:
+        >>> joint, sweeps = balanced_assignment(np.ones((3, 2)), 1.0)
+        >>> joint.round(4).tolist(), sweeps
+        ([[0.1667, 0.1667], [0.1667, 0.1667], [0.1667, 0.1667]], 1)
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    rows, columns = values.shape
+    joint = np.maximum(np.exp((values - values.max(axis=1, keepdims=True)) / temperature), _FLOOR)
+    for sweep in range(1, _SWEEPS + 1):
+        joint /= rows * joint.sum(axis=1, keepdims=True)
+        marginal = joint.sum(axis=0)
+        if float((marginal * np.log(marginal * columns)).sum()) < TOLERANCE or sweep == _SWEEPS:
+            break
+        joint /= columns * marginal
+    return joint, sweep
