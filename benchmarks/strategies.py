@@ -177,8 +177,13 @@ def main() -> None:
                 alone = standalone(space, seed, options, host, rows)
                 for strategy in strategies:
                     key = {
-                        **{"kind": "strategy", "space": space, "strategy": strategy, "seed": seed},
-                        **{"epochs": options.epochs, "subnets": len(alone), "standalone_epochs": alone[0]["epochs"]},
+                        "kind": "strategy",
+                        "space": space,
+                        "strategy": strategy,
+                        "seed": seed,
+                        "epochs": options.epochs,
+                        "subnets": len(alone),
+                        "standalone_epochs": alone[0]["epochs"],
                     }
                     row = rows.find(key)
                     if row is None:

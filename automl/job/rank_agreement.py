@@ -48,6 +48,7 @@ def rank_correlation(
         kind: Kendall's tau-b or Spearman's rho.
         seed: of the resampling.
     """
+
     def statistic(a: Any, b: Any) -> float:
         if kind == "kendall":
             return float(stats.kendalltau(a, b, method="asymptotic").statistic)  # quickest; says how p-values are found

@@ -91,7 +91,9 @@ class SortedFront:
         """
         cost = budget.objective
         if cost not in ("params", "macs") or budget.high is None:
-            raise ConfigError(f"--budget {budget.text!r}: write an upper bound of params or macs, such as 'macs<=100k'.")
+            raise ConfigError(
+                f"--budget {budget.text!r}: write an upper bound of params or macs, such as 'macs<=100k'."
+            )
         fitting = [m for m in self.members if budget.met(m.value(cost))]
         if not fitting:
             values = [m.value(cost) for m in self.members]

@@ -2,12 +2,13 @@
 
 Source:
     Javan Roshtkhari, Toews, Pedersoli 2023, Balanced Mixture of SuperNets, PMLR 224:8, section 3; iterative proportional fitting:
-    Deming, Stephan 1940. Deviation: each row is shifted by its own maximum before the exponential, which the scaling of the rows
-    cancels, so that the floor does not level rows whose scores are all far below the best ones.
+    Deming, Stephan 1940. Deviation: all is done with logarithms, so that low temperatures need no floor against underflow. A floor
+    would keep configurations undecided whose scores are far apart.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,6 @@ __all__ = ["TOLERANCE", "balanced_assignment"]
 
 TOLERANCE: Final = 1e-4
 """Largest divergence of the column marginal from the uniform one, in nats."""
-_FLOOR: Final = 1e-12
 _SWEEPS: Final = 2000
 
 
@@ -37,13 +37,12 @@ def balanced_assignment(scores: NDArray[Any], temperature: float) -> tuple[NDArr
         >>> joint.round(4).tolist(), sweeps
         ([[0.1667, 0.1667], [0.1667, 0.1667], [0.1667, 0.1667]], 1)
     """
-    values = np.asarray(scores, dtype=np.float64)
-    rows, columns = values.shape
-    joint = np.maximum(np.exp((values - values.max(axis=1, keepdims=True)) / temperature), _FLOOR)
+    logits = np.asarray(scores, dtype=np.float64) / temperature
+    rows, columns = logits.shape
     for sweep in range(1, _SWEEPS + 1):
-        joint /= rows * joint.sum(axis=1, keepdims=True)
-        marginal = joint.sum(axis=0)
-        if float((marginal * np.log(marginal * columns)).sum()) < TOLERANCE or sweep == _SWEEPS:
+        logits = logits - (np.logaddexp.reduce(logits, axis=1, keepdims=True) + math.log(rows))
+        marginal = np.logaddexp.reduce(logits, axis=0) + math.log(columns)  # 0 where uniform
+        if float((np.exp(marginal) * marginal).mean()) < TOLERANCE or sweep == _SWEEPS:
             break
-        joint /= columns * marginal
-    return joint, sweep
+        logits = logits - marginal
+    return np.exp(logits), sweep

@@ -43,7 +43,9 @@ class WeightSets(nn.Module):
             {a: row for row, a in enumerate(space.enumerate())} if space.size() <= _ROWS else None
         )
         self._keys: Final = _telling_dimensions(space)
-        rows = math.prod(len(space.dimensions[n].choices) for n in self._keys) if self._rows is None else len(self._rows)
+        rows = (
+            math.prod(len(space.dimensions[n].choices) for n in self._keys) if self._rows is None else len(self._rows)
+        )
         self.register_buffer("scores", torch.ones(rows, sets))
         self._assigned: tuple[int, int, list[int]] | None = None
 

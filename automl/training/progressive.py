@@ -51,7 +51,9 @@ class Progressive(Strategy):
         self._first: Final = check_share("first", first)
         self._random: Final = check_whole("random", random, at_least=1)
         if isinstance(distillation, bool) or not isinstance(distillation, int | float) or not 0 <= distillation < 1e6:
-            raise ConfigError(f"strategy_options.distillation: {distillation!r} is not valid: must be a number of 0 or more.")
+            raise ConfigError(
+                f"strategy_options.distillation: {distillation!r} is not valid: must be a number of 0 or more."
+            )
         self._distillation: Final = float(distillation)
         self._known: Final[WeakKeyDictionary[Supernet, list[Choices]]] = WeakKeyDictionary()
 

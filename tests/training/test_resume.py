@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from automl.errors import RunError
-from automl.training import Progressive, Sandwich, SinglePath, SortedNetworks, train
+from automl.training import Mixture, Progressive, Sandwich, SinglePath, SortedNetworks, train
 
 STEPS_PER_EPOCH = 4  # 54 training samples in batches of 16
 
@@ -102,7 +102,9 @@ def test_training_killed_once_equals_one_never_killed(moment, new_supernet, new_
 
 
 @pytest.mark.parametrize(
-    "strategy", [SortedNetworks(accumulation=2), Progressive(first=0.2, random=1)], ids=lambda s: s.name
+    "strategy",
+    [SortedNetworks(accumulation=2), Progressive(first=0.2, random=1), Mixture(models=2)],
+    ids=lambda s: s.name,
 )
 @pytest.mark.parametrize("moment", [{"steps": 3}, {"steps": 9}, {"epoch": 2}], ids=str)
 def test_every_strategy_resumes_exactly(strategy, moment, new_supernet, new_task, config, tmp_path, reference):

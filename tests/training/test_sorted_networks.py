@@ -282,7 +282,9 @@ def test_the_first_units_of_a_sorted_network_are_the_important_ones():
 
     digits = load_digits()
     split = train_test_split(digits.data / 16, digits.target, test_size=0.5, random_state=0, stratify=digits.target)
-    x, x_test, y, y_test = (torch.as_tensor(part, dtype=torch.float32 if part.ndim > 1 else torch.int64) for part in split)
+    x, x_test, y, y_test = (
+        torch.as_tensor(part, dtype=torch.float32 if part.ndim > 1 else torch.int64) for part in split
+    )
 
     def trained(sorted_: bool) -> Supernet:
         supernet = perceptron(pixels=64, classes=10, depths=range(5), widths=range(4, 129, 4), norm=False)

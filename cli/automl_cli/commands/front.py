@@ -35,7 +35,8 @@ def front(
         int | None, typer.Option(min=2, max=1000, help="Most subnetworks of --sorted; otherwise as it was trained.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="BOUND", help="Largest subnetwork of --sorted within it, such as 'macs<=100k'.")
+        str | None,
+        typer.Option(metavar="BOUND", help="Largest subnetwork of --sorted within it, such as 'macs<=100k'."),
     ] = None,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,

@@ -79,7 +79,9 @@ def _print(found: RankCheck) -> None:
         (s.architecture.id, format_value("error", s.supernet_error), format_value("error", s.standalone_error))
         for s in sorted(found.subnets, key=lambda s: s.standalone_error)
     ]
-    title = f"Validation error of {len(rows)} subnetworks, the best of those trained alone ({found.epochs} epochs) first"
+    title = (
+        f"Validation error of {len(rows)} subnetworks, the best of those trained alone ({found.epochs} epochs) first"
+    )
     print_table(title, ["id", "with the supernet's weights", "trained alone"], rows, right=[1, 2])
     for name, one in (("Kendall tau: ", found.kendall), ("Spearman rho:", found.spearman)):
         if math.isnan(one.value):

@@ -46,8 +46,8 @@ class PooledResNet(nn.Module):
         x: ``[N, inp, H, W]``. Returns ``[N, out, ceil(H / stride), ceil(W / stride)]``.
 
     Cost:
-        ``9 * inp * c`` multiply-accumulates for each pixel of the first layer with ``c`` channels, ``9 * a * b + 9 * b * b`` for a
-        block from ``a`` to ``b`` channels, and ``a * b`` where its shortcut changes the width.
+        ``9 * inp * c`` multiply-accumulates for each pixel of the first layer with ``c`` channels, ``9 * b * (a + b)`` for
+        a block from ``a`` to ``b`` channels, and ``a * b`` where its shortcut changes the width.
 
     Raises:
         SpaceError: the stride is no power of two, or has more poolings than there are layers behind the first.
@@ -79,7 +79,8 @@ class PooledResNet(nn.Module):
         poolings = stride.bit_length() - 1
         if stride != 2**poolings or poolings >= len(widths):
             raise SpaceError(
-                f"stride: {stride} is not valid for {len(widths)} layers; it must be a power of two up to {2 ** (len(widths) - 1)}."
+                f"stride: {stride} is not valid for {len(widths)} layers; it must be a power of two up to "
+                f"{2 ** (len(widths) - 1)}."
             )
         self.blocks = as_categorical(pooling_configurations(len(widths), poolings))
         self.layers = nn.ModuleList(
