@@ -1,9 +1,9 @@
 """Balanced assignment of configurations to models: a softmax of scores, scaled until both marginals are uniform.
 
 Source:
-    Javan Roshtkhari, Toews, Pedersoli 2023, Balanced Mixture of SuperNets, PMLR 224:8, section 3; iterative proportional fitting:
-    Deming, Stephan 1940. Deviation: all is done with logarithms, so that low temperatures need no floor against underflow. A floor
-    would keep configurations undecided whose scores are far apart.
+    Javan Roshtkhari, Toews, Pedersoli 2023, Balanced Mixture of SuperNets, PMLR 224:8, section 3; iterative proportional
+    fitting: Deming, Stephan 1940. Deviation: all is done with logarithms, so that low temperatures need no floor against
+    underflow. A floor would keep configurations undecided whose scores are far apart.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ _LOWEST: Final = 0.01
 class WeightSets(nn.Module):
     """Scores of architectures under each weight set, and the assignment that follows from them.
 
-    The scores are a buffer, so that files and checkpoints of a supernet hold what its architectures are assigned by. In a space of
-    at most 1024 architectures each has a row of its own. In a larger one architectures share a row that agree in the first
+    The scores are a buffer, so that files and checkpoints of a supernet hold what its architectures are assigned by. In a space
+    of at most 1024 architectures each has a row of its own. In a larger one architectures share a row that agree in the first
     dimensions that always exist, the categorical ones before the others, as many as 1024 rows can tell apart.
 
     Args:

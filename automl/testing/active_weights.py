@@ -17,8 +17,8 @@ def active_weights(supernet: Supernet, architecture: Architecture, weight_set: i
     Every weight becomes its own number for a moment; those that turn up in the extracted model are the active ones.
 
     Returns:
-        A boolean tensor in the shape of each parameter of the network with this weight set, by name; None where extraction computes
-        new weights from old ones, so that none can be traced.
+        A boolean tensor in the shape of each parameter of the network with this weight set, by name; None where extraction
+        computes new weights from old ones, so that none can be traced.
     """
     network = supernet.network_of(weight_set)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}

@@ -5,10 +5,10 @@ blocks), then depths, then widths are opened, from their largest choices downwar
 stays open. Every subnetwork learns from the targets and from the soft outputs of the largest one.
 
 Source:
-    Cai et al. 2020, Once-for-All, arXiv:1908.09791, section 3 ("progressive shrinking"). Deviations: the teacher is the largest
-    subnetwork with its current weights, trained along in every step, not a frozen copy; all phases but the first have equal
-    length, not fixed numbers of epochs; channels are not sorted by importance, as smaller widths are prefixes throughout; there is
-    one schedule of the learning rate over all phases; kernels are cut without transformation matrices.
+    Cai et al. 2020, Once-for-All, arXiv:1908.09791, section 3 ("progressive shrinking"). Deviations: the teacher is the
+    largest subnetwork with its current weights, trained along in every step, not a frozen copy; all phases but the first have
+    equal length, not fixed numbers of epochs; channels are not sorted by importance, as smaller widths are prefixes
+    throughout; there is one schedule of the learning rate over all phases; kernels are cut without transformation matrices.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Progressive(Strategy):
 def opened_choices(supernet: Supernet) -> list[Choices]:
     """Returns for each phase after the first the open choices of every dimension.
 
-    Kinds follow each other (other, depth, width), and within a kind all ordinal dimensions open one choice more in each phase, from
-    the largest downwards; categorical ones open as a whole in the first phase of their kind. In the last phase all is open.
+    Kinds follow each other (other, depth, width), and within a kind all ordinal dimensions open one choice more in each phase,
+    from the largest downwards; categorical ones open as a whole in the first phase of their kind. In the last phase all is open.
     """
     space, kinds = supernet.space, supernet.kinds
     reference = space.largest()

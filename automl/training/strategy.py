@@ -134,7 +134,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
 
-    def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:
+    def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:  # noqa: B027  # optional, not forgotten
         """Gets a supernet ready for this strategy, and refuses what it cannot train; does nothing by default.
 
         Called for every new supernet of a job: before a training, and before trained weights are read. What a strategy has

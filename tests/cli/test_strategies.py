@@ -95,6 +95,9 @@ def test_rank_check_prints_both_correlations_and_keeps_results(automl: Automl, t
         ("search --strategy sorted --space unordered.yaml", "no dimension with an order"),
         ("search --strategy progressive --set strategy_options.first=1", "first: 1 is not valid"),
         ("search --strategy progressive --set strategy_options.random=0", "random: 0 is not valid"),
+        ("search --strategy mixture --set strategy_options.models=0", "models: 0 is not valid"),
+        ("search --strategy mixture --set strategy_options.beta=1", "beta: 1 is not valid"),
+        ("search --strategy mixtrue", "Did you mean 'mixture'"),
         ("search --strategy sandwich --set strategy_options.random=x", "random: 'x' is not valid"),
     ],
 )
