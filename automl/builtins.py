@@ -53,6 +53,16 @@ def automl_strategies() -> list[Strategy]:
     """Ways to train a supernet."""
     return [
         Strategy(
+            name="mixture",
+            summary="Several weight sets; architectures that disturb each other learn to use different ones",
+            target="automl.training.mixture:Mixture",
+        ),
+        Strategy(
+            name="progressive",
+            summary="Progressive shrinking: the largest first, then kernels, depths and widths downwards, distilled",
+            target="automl.training.progressive:Progressive",
+        ),
+        Strategy(
             name="sandwich",
             summary="Largest, smallest and random subnetworks each step, distilled in place",
             target="automl.training.sandwich:Sandwich",
@@ -61,6 +71,11 @@ def automl_strategies() -> list[Strategy]:
             name="single-path",
             summary="One uniformly drawn subnetwork each step",
             target="automl.training.single_path:SinglePath",
+        ),
+        Strategy(
+            name="sorted",
+            summary="Nested subnetworks, each on its share of the batch; selected without a search",
+            target="automl.training.sorted_networks:SortedNetworks",
         ),
     ]
 

@@ -142,6 +142,7 @@ class Family(Importable):
     Attributes:
         accepts: signal kind that the block takes, such as ``"image"``.
         produces: signal kind that it gives, or ``"logits"`` for a head.
+        by_name_only: no candidate where a slot takes any block (``"*"``); for blocks that are whole networks.
     """
 
     kind: ClassVar[str] = "family"
@@ -149,6 +150,7 @@ class Family(Importable):
 
     accepts: str
     produces: str
+    by_name_only: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

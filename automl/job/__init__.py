@@ -6,15 +6,19 @@ from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
     from automl.job.parts import JobParts, resolve_parts
+    from automl.job.rank_check import check_ranks
     from automl.job.run import load_supernet, make_evaluator, open_ledger, run_job
+    from automl.job.sorted_front import measure_sorted
     from automl.job.winners import export_picked, measure_picked, pick
 
 __all__ = [
     "JobParts",
+    "check_ranks",
     "export_picked",
     "load_supernet",
     "make_evaluator",
     "measure_picked",
+    "measure_sorted",
     "open_ledger",
     "pick",
     "resolve_parts",
@@ -30,6 +34,8 @@ __getattr__ = lazy_names(
         "make_evaluator": "automl.job.run",
         "open_ledger": "automl.job.run",
         "run_job": "automl.job.run",
+        "check_ranks": "automl.job.rank_check",
+        "measure_sorted": "automl.job.sorted_front",
         "export_picked": "automl.job.winners",
         "measure_picked": "automl.job.winners",
         "pick": "automl.job.winners",

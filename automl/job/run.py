@@ -72,7 +72,7 @@ def run_job(
     """
     progress = progress or SilentProgress()
     parts = resolve_parts(job, host)
-    task, supernet = _task_and_supernet(job, parts, host)
+    task, supernet = task_and_supernet(job, parts, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
     initial = None if overwrite else read_warm_start(folder, job.warm_start, supernet.space)
     if initial is None:
@@ -82,7 +82,7 @@ def run_job(
         if initial and not run.has("warm_start.json"):
             write_warm_start(run, initial, supernet.space)
         if run.has("split.json"):
-            task, supernet = _task_and_supernet(job, parts, host, split=run.read_json("split.json"))
+            task, supernet = task_and_supernet(job, parts, host, split=run.read_json("split.json"))
         else:
             run.write_json(
                 "space.json", parts.skeleton.model_dump(mode="json", by_alias=True)
@@ -116,7 +116,7 @@ def load_supernet(run: Run, host: Host) -> tuple[Supernet, Task, JobParts]:
         RunError: the run has not come that far, or a file is damaged.
     """
     parts = resolve_parts(run.job, host)
-    task, supernet = _task_and_supernet(run.job, parts, host, split=run.read_json("split.json"))
+    task, supernet = task_and_supernet(run.job, parts, host, split=run.read_json("split.json"))
     supernet.load(run.path("supernet.safetensors"))
     return supernet, task, parts
 
@@ -152,14 +152,16 @@ def open_ledger(run: Run, parts: JobParts, supernet: Supernet, *, read_only: boo
     )
 
 
-def _task_and_supernet(
+def task_and_supernet(
     job: JobConfig, parts: JobParts, host: Host, split: Mapping[str, list[int]] | None = None
 ) -> tuple[Task, Supernet]:
     """Loads the data and builds the supernet with the initial weights that the seed of the job decides."""
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(job.seed)
-        return task, build_supernet(parts.skeleton, task, host)
+        supernet = build_supernet(parts.skeleton, task, host)
+        parts.strategy.prepare(supernet, job.training)
+    return task, supernet
 
 
 def _train(

@@ -62,6 +62,7 @@ def export_picked(
                 "machine": front["machine"],
                 "task": task.describe(),
                 "space_digest": supernet.space.digest,
+                **({} if supernet.weight_sets is None else {"weight_set": supernet.set_of(architecture)}),
                 "seed": run.job.seed,
             }
             folder = run.path("exports") / member["id"]

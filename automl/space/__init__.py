@@ -11,6 +11,8 @@ from automl.space.dimensions import (
     as_ordinal,
     dimensions_of,
 )
+from automl.space.draws import draw_among
+from automl.space.nested import NestedFamily
 from automl.space.restriction import Kept, restrict
 from automl.space.sizes import Number, Size, SizeLike, largest_value, smallest_value
 from automl.space.space import Rule, SearchSpace
@@ -21,6 +23,7 @@ __all__ = [
     "Dimension",
     "Guard",
     "Kept",
+    "NestedFamily",
     "Number",
     "Ordinal",
     "Rule",
@@ -31,6 +34,7 @@ __all__ = [
     "as_categorical",
     "as_ordinal",
     "dimensions_of",
+    "draw_among",
     "largest_value",
     "restrict",
     "smallest_value",

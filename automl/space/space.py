@@ -155,6 +155,11 @@ class SearchSpace:
             raise SpaceError(f"inactive dimensions have values: {', '.join(extra)}; drop them or use canonical().")
         return result
 
+    @property
+    def ordered(self) -> list[str]:
+        """Names of the dimensions whose choices are ordered."""
+        return [name for name, dimension in self.dimensions.items() if isinstance(dimension, Ordinal)]
+
     def allows(self, architecture: Architecture) -> bool:
         """Tells whether no forbidden combination holds."""
         return self.structure.allows(self._positions(architecture))

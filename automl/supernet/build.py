@@ -208,7 +208,7 @@ class _Builder:
         fitting = []
         for _, family in sorted(self.host.components("family").items()):
             assert isinstance(family, Family)
-            if (family.accepts, family.produces) != (kind, kind):
+            if (family.accepts, family.produces) != (kind, kind) or family.by_name_only:
                 continue
             try:
                 takes_stride = "stride" in inspect.signature(family.load()).parameters

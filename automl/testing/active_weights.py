@@ -11,16 +11,16 @@ from automl.supernet import Supernet
 __all__ = ["active_weights"]
 
 
-def active_weights(supernet: Supernet, architecture: Architecture) -> dict[str, Tensor] | None:
+def active_weights(supernet: Supernet, architecture: Architecture, weight_set: int = 0) -> dict[str, Tensor] | None:
     """Marks the weights that a subnetwork holds.
 
     Every weight becomes its own number for a moment; those that turn up in the extracted model are the active ones.
 
     Returns:
-        A boolean tensor in the shape of each parameter of ``supernet.network``, by name; None where extraction computes
-        new weights from old ones, so that none can be traced.
+        A boolean tensor in the shape of each parameter of the network with this weight set, by name; None where extraction
+        computes new weights from old ones, so that none can be traced.
     """
-    network = supernet.network
+    network = supernet.network_of(weight_set)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     numbers: dict[str, Tensor] = {}
     dtype = next(network.parameters(), torch.zeros(0)).dtype
@@ -31,7 +31,7 @@ def active_weights(supernet: Supernet, architecture: Architecture) -> dict[str, 
             numbers[name] = torch.arange(start, start + parameter.numel(), dtype=torch.float64).view(parameter.shape)
             start += parameter.numel()
             parameter.copy_(numbers[name])
-        kept = [p.detach().flatten() for p in supernet.extract(architecture).parameters()]
+        kept = [p.detach().flatten() for p in supernet.extract(architecture, weight_set).parameters()]
         network.to(dtype)
         for name, parameter in network.named_parameters():
             parameter.copy_(before[name])

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,9 +20,13 @@ from automl.tasks import Batch
 from automl.testing.active_weights import active_weights
 from automl.testing.check import Check, expect
 from automl.testing.toy_task import ToyTask, toy_supernet
-from automl.training import StepContext, Strategy
+from automl.training import StepContext, Strategy, TrainingConfig
 
 __all__ = ["strategy_checks"]
+
+_CONFIG: Final = TrainingConfig(batch_size=16)
+_MOMENTS: Final = (0.0, 0.3, 0.6, 0.95)
+"""Shares of a training that are done: a strategy may do something else at each."""
 
 
 def strategy_checks(component: StrategyRecord, host: Host) -> list[Check]:
@@ -53,27 +58,33 @@ def _check_description(component: StrategyRecord) -> None:
 
 
 def _check_losses(strategy: Strategy) -> None:
-    losses, _ = _step(strategy, toy_supernet(1), seed=2)
-    expect("loss" in losses, f"a step must report 'loss', it reports {sorted(losses)}.")
-    for name, value in losses.items():
-        expect(isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite float.")
+    for progress in _MOMENTS:
+        losses, _ = _step(strategy, toy_supernet(1), seed=2, progress=progress)
+        expect("loss" in losses, f"a step must report 'loss', it reports {sorted(losses)}.")
+        for name, value in losses.items():
+            expect(isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite float.")
 
 
 def _check_gradient(strategy: Strategy) -> None:
-    for seed in range(4):
+    for seed, progress in enumerate(_MOMENTS):
         supernet = toy_supernet(3)
-        before = {name: p.detach().clone() for name, p in supernet.network.named_parameters()}
-        _, ran = _step(strategy, supernet, seed=seed)
+        strategy.prepare(supernet, _CONFIG)
+        before = {name: p.detach().clone() for name, p in supernet.named_parameters()}
+        _, ran = _step(strategy, supernet, seed=seed, progress=progress)
         expect(bool(ran), "a step runs no subnetwork.")
         gradients = _gradients(supernet)
-        marks = [active_weights(supernet, architecture) or {} for architecture in ran]
-        for name, gradient in gradients.items():
-            expect(bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite.")
-            inside = torch.stack([mark[name] for mark in marks]).any(0)
-            expect(not gradient[~inside].any(), f"weights of {name} outside of all subnetworks that ran get gradient.")
         expect(any(bool(g.any()) for g in gradients.values()), "no weight gets any gradient.")
-        for name, parameter in supernet.network.named_parameters():
+        for name, parameter in supernet.named_parameters():
+            expect(bool(torch.isfinite(gradients[name]).all()), f"the gradient of {name} is not finite.")
             expect(torch.equal(parameter, before[name]), f"{name} changes; only the optimiser may change weights.")
+        for weight_set in range(1 + len(supernet.more)):
+            marks = [active_weights(supernet, *subnetwork) or {} for subnetwork in ran if subnetwork[1] == weight_set]
+            for name, parameter in supernet.network_of(weight_set).named_parameters():
+                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                inside = torch.stack([torch.zeros_like(gradient, dtype=torch.bool), *(m[name] for m in marks)]).any(0)
+                expect(
+                    not gradient[~inside].any(), f"weights of {name} outside of all subnetworks that ran get gradient."
+                )
 
 
 def _check_repeats(strategy: Strategy) -> None:
@@ -88,8 +99,8 @@ def _check_repeats(strategy: Strategy) -> None:
 def _check_stateless(strategy: Strategy) -> None:
     # A checkpoint holds the generator, not the strategy: a used one must go on as a new one would.
     used, fresh = toy_supernet(6), toy_supernet(6)
-    for seed in range(3):
-        _step(strategy, toy_supernet(7), seed=seed)
+    for seed, progress in enumerate(_MOMENTS):
+        _step(strategy, toy_supernet(7), seed=seed, progress=progress)
     _step(strategy, used, seed=8)
     _step(type(strategy)(), fresh, seed=8)
     for name, gradient in _gradients(fresh).items():
@@ -98,19 +109,21 @@ def _check_stateless(strategy: Strategy) -> None:
 
 def _check_learning(strategy: Strategy) -> None:
     supernet, task = toy_supernet(9), ToyTask(seed=0)
+    strategy.prepare(supernet, _CONFIG)
     rng = np.random.default_rng(10)
     architectures = [supernet.space.smallest(), supernet.space.largest(), supernet.space.sample(rng)]
     before = [_training_loss(supernet, task, architecture) for architecture in architectures]
     optimiser = torch.optim.AdamW(supernet.parameters(), lr=0.01)
-    for _ in range(30):
-        for batch in task.train_batches(rng, 16):
+    epochs = 30 * (1 + len(supernet.more))  # so many for each weight set
+    for epoch in range(epochs):
+        for batch in task.train_batches(rng, _CONFIG.batch_size):
             optimiser.zero_grad(set_to_none=True)
-            strategy.step(_context(supernet, task, batch, rng, []))
+            strategy.step(_context(supernet, task, batch, rng, [], progress=epoch / epochs))
             optimiser.step()
     after = [_training_loss(supernet, task, architecture) for architecture in architectures]
     expect(
         sum(after) < 0.7 * sum(before),
-        f"30 epochs take the losses of smallest, largest and a random subnetwork from {before} to {after}.",
+        f"{epochs} epochs take the losses of smallest, largest and a random subnetwork from {before} to {after}.",
     )
 
 
@@ -121,19 +134,28 @@ def _training_loss(supernet: Supernet, task: ToyTask, architecture: Architecture
         return float(task.loss(supernet(*batch.inputs), batch))
 
 
-def _step(strategy: Strategy, supernet: Supernet, seed: int) -> tuple[dict[str, float], list[Architecture]]:
+def _step(
+    strategy: Strategy, supernet: Supernet, seed: int, progress: float = 0.5
+) -> tuple[dict[str, float], list[tuple[Architecture, int]]]:
+    strategy.prepare(supernet, _CONFIG)
     task, rng = ToyTask(seed=0), np.random.default_rng(seed)
-    batch = next(task.train_batches(np.random.default_rng(11), 16))
-    ran: list[Architecture] = []
-    losses = strategy.step(_context(supernet, task, batch, rng, ran))
+    batch = next(task.train_batches(np.random.default_rng(11), _CONFIG.batch_size))
+    ran: list[tuple[Architecture, int]] = []
+    losses = strategy.step(_context(supernet, task, batch, rng, ran, progress=progress))
     return dict(losses), ran
 
 
 def _context(
-    supernet: Supernet, task: ToyTask, batch: Batch, rng: np.random.Generator, ran: list[Architecture]
+    supernet: Supernet,
+    task: ToyTask,
+    batch: Batch,
+    rng: np.random.Generator,
+    ran: list[tuple[Architecture, int]],
+    *,
+    progress: float,
 ) -> StepContext:
     def forward(*inputs: Tensor) -> Tensor:
-        ran.append(supernet.active)
+        ran.append((supernet.active, supernet.active_set))
         outputs: Tensor = supernet(*inputs)
         return outputs
 
@@ -148,6 +170,8 @@ def _context(
         smallest=supernet.space.smallest(),
         largest=supernet.space.largest(),
         label_smoothing=0.1,
+        progress=progress,
+        validation=lambda: list(task.batches("validation", _CONFIG.batch_size)),
         forward=forward,
         backward=backward,
     )
@@ -156,5 +180,5 @@ def _context(
 def _gradients(supernet: Supernet) -> dict[str, Tensor]:
     return {
         name: parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-        for name, parameter in supernet.network.named_parameters()
+        for name, parameter in supernet.named_parameters()
     }

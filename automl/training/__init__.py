@@ -12,19 +12,36 @@ from automl._lazy import lazy_names
 if TYPE_CHECKING:
     from automl.training.config import TrainingConfig
     from automl.training.loop import train
+    from automl.training.mixture import Mixture
     from automl.training.progress import Progress
+    from automl.training.progressive import Progressive
     from automl.training.sandwich import Sandwich
     from automl.training.single_path import SinglePath
+    from automl.training.sorted_networks import SortedNetworks
     from automl.training.strategy import StepContext, Strategy
 
-__all__ = ["Progress", "Sandwich", "SinglePath", "StepContext", "Strategy", "TrainingConfig", "train"]
+__all__ = [
+    "Mixture",
+    "Progress",
+    "Progressive",
+    "Sandwich",
+    "SinglePath",
+    "SortedNetworks",
+    "StepContext",
+    "Strategy",
+    "TrainingConfig",
+    "train",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "Mixture": "automl.training.mixture",
         "Progress": "automl.training.progress",
+        "Progressive": "automl.training.progressive",
         "Sandwich": "automl.training.sandwich",
         "SinglePath": "automl.training.single_path",
+        "SortedNetworks": "automl.training.sorted_networks",
         "StepContext": "automl.training.strategy",
         "Strategy": "automl.training.strategy",
         "TrainingConfig": "automl.training.config",

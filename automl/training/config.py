@@ -33,6 +33,11 @@ class TrainingConfig(BaseModel):
         description="decay per step of the moving average of the weights that becomes the result; 0 turns it off",
     )
     clip_norm: float = Field(1.0, ge=0, description="largest norm of all gradients together; 0 turns clipping off")
+    skip_inactive: bool = Field(
+        False,
+        description="leave weights alone in steps whose gradient does not reach them; otherwise decay and momentum move "
+        "those of subnetworks that did not run, too",
+    )
     evaluation_batch_size: int = Field(256, ge=1, description="samples per forward pass in validation")
     validation_samples: int | None = Field(
         1024, ge=1, description="validation samples used after each epoch; null uses all"

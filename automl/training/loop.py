@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast, final
 
@@ -19,7 +20,7 @@ from automl.atomic_write import write_atomically
 from automl.errors import RunError, TrainingError
 from automl.supernet import Supernet
 from automl.tasks.classification import evaluation_mode
-from automl.tasks.task import Task
+from automl.tasks.task import Batch, Task
 from automl.training.checkpoint import read_checkpoint, write_checkpoint
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
@@ -28,6 +29,7 @@ from automl.training.progress import Progress
 from automl.training.schedule import learning_rate
 from automl.training.state import TrainingState
 from automl.training.strategy import StepContext, Strategy
+from automl.training.untouched import untouched_weights_kept
 from automl.training.validation import AnchorValidation, is_new
 from automl.training.weight_average import WeightAverage
 
@@ -117,6 +119,7 @@ class _Training:
         self._progress: Final = progress
         self._measure: Final = measure
 
+        strategy.prepare(supernet, config)
         self._identity: Final = _identity(supernet, task, config, strategy, seed, fabric.world_size)
         fabric.to_device(supernet)
         if config.channels_last:
@@ -131,6 +134,7 @@ class _Training:
         )
         self._validation: Final = AnchorValidation(supernet, task, config, seed)
         self._steps_per_epoch: Final = task.steps_per_epoch(config.batch_size)
+        self._total_steps: Final = max(1, config.epochs * self._steps_per_epoch)
         self._smallest: Final = supernet.space.smallest()
         self._largest: Final = supernet.space.largest()
 
@@ -205,7 +209,7 @@ class _Training:
             state.step,
             highest=config.learning_rate,
             warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
-            total_steps=config.epochs * self._steps_per_epoch,
+            total_steps=self._total_steps,
         )
         for group in state.optimiser.param_groups:
             group["lr"] = rate
@@ -218,6 +222,8 @@ class _Training:
             smallest=self._smallest,
             largest=self._largest,
             label_smoothing=config.label_smoothing,
+            progress=min(state.step, self._total_steps - 1) / self._total_steps,
+            validation=lambda: self._validation_batches,
             forward=self._forward,
             backward=fabric.backward,
         )
@@ -228,7 +234,8 @@ class _Training:
         state.guard.check_losses(losses)
         if config.clip_norm:
             fabric.clip_gradients(self._supernet, self._optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
-        self._optimiser.step()
+        with untouched_weights_kept(self._supernet) if config.skip_inactive else nullcontext():
+            self._optimiser.step()
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)
@@ -240,6 +247,12 @@ class _Training:
         with self._fabric.autocast():
             outputs: Tensor = self._supernet(*inputs)
         return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+    @cached_property
+    def _validation_batches(self) -> list[Batch]:
+        """For strategies that ask; a batch of a single sample has no batch statistics."""
+        batches = list(self._task.batches("validation", self._config.batch_size, self._config.validation_samples))
+        return [batch for batch in batches if len(batch.target) > 1] or batches
 
     def _average_gradients(self) -> None:
         """Averages over the processes.

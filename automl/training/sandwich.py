@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final, final
 
 from torch import Tensor
 
-from automl.errors import ConfigError
 from automl.space import Architecture
+from automl.training.option_checks import check_whole
 from automl.training.strategy import StepContext, Strategy
 
 __all__ = ["Sandwich"]
@@ -31,15 +31,13 @@ class Sandwich(Strategy):
         distillation: let the smaller ones learn from the largest; otherwise all learn from the targets.
 
     Raises:
-        ConfigError: ``random`` is negative.
+        ConfigError: ``random`` is negative or no whole number.
     """
 
     name: ClassVar[str] = "sandwich"
 
     def __init__(self, *, random: int = 3, distillation: bool = True) -> None:
-        if random < 0:
-            raise ConfigError(f"strategy options.random: {random} is not valid: must be 0 or more.")
-        self._random: Final = random
+        self._random: Final = check_whole("random", random, at_least=0)
         self._distillation: Final = distillation
 
     def step(self, context: StepContext) -> dict[str, float]:

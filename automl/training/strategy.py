@@ -1,22 +1,26 @@
 """The contract of a training strategy: which subnetworks a step trains, and on what.
 
-The loop zeroes the gradients, calls ``step`` once with a batch, then clips the gradients and lets the optimiser step.
-A strategy is the same object for a whole training and keeps no state of its own between steps: everything that must
-survive a kill is in the generator of the context, which the checkpoint holds.
+A job calls ``prepare`` once, before the weights of the supernet are read or trained. Then the loop zeroes the gradients,
+calls ``step`` once with a batch, clips the gradients and lets the optimiser step. A strategy is the same object for a whole
+training and keeps no state of its own between steps: everything that must survive a kill is in the supernet and in the
+generator of the context, which the checkpoint holds; how far the training is, the context says.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from automl.space import Architecture
 from automl.supernet import Supernet
 from automl.tasks.task import Batch, Task
+from automl.training.config import TrainingConfig
 
 __all__ = ["StepContext", "Strategy"]
 
@@ -33,6 +37,8 @@ class StepContext:
         smallest: smallest architecture of the space.
         largest: largest architecture of the space.
         label_smoothing: share of the target spread over all classes.
+        progress: share of the training that is done before this step, at least 0 and below 1.
+        validation: gives the batches of the validation part.
         forward: runs the active subnetwork at the precision of the training.
         backward: adds the gradients of a loss, scaled as the precision needs it.
     """
@@ -47,6 +53,8 @@ class StepContext:
         smallest: Architecture,
         largest: Architecture,
         label_smoothing: float,
+        progress: float,
+        validation: Callable[[], Sequence[Batch]],
         forward: Callable[..., Tensor],
         backward: Callable[[Tensor], None],
     ) -> None:
@@ -56,7 +64,9 @@ class StepContext:
         self.smallest: Final = smallest
         self.largest: Final = largest
         self._task: Final = task
+        self.progress: Final = progress
         self._label_smoothing: Final = label_smoothing
+        self._validation: Final = validation
         self._forward: Final = forward
         self._backward: Final = backward
 
@@ -64,10 +74,47 @@ class StepContext:
         """Returns a random architecture of the space."""
         return self.supernet.space.sample(self.rng)
 
-    def forward(self, architecture: Architecture) -> Tensor:
+    def shares(self, count: int) -> list[StepContext]:
+        """Returns contexts of ``count`` equal parts of the batch, for strategies that accumulate gradients.
+
+        A batch of few samples gives fewer parts, so that each has at least two; the rest of an uneven division is left out.
+        Where samples depend on each other, as the nodes of a graph do, each part is the whole batch.
+        """
+        count = min(count, max(1, len(self.batch.target) // 2))
+        return [self._with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
+
+    def _with_batch(self, batch: Batch) -> StepContext:
+        return StepContext(
+            supernet=self.supernet,
+            task=self._task,
+            batch=batch,
+            rng=self.rng,
+            smallest=self.smallest,
+            largest=self.largest,
+            label_smoothing=self._label_smoothing,
+            progress=self.progress,
+            validation=self._validation,
+            forward=self._forward,
+            backward=self._backward,
+        )
+
+    def forward(self, architecture: Architecture, weight_set: int | None = None) -> Tensor:
         """Activates a subnetwork and returns its outputs for the batch; it stays active."""
-        self.supernet.activate(architecture)
+        self.supernet.activate(architecture, weight_set)
         return self._forward(*self.batch.inputs)
+
+    @torch.no_grad()
+    def accuracy(self, architecture: Architecture, weight_set: int | None = None) -> float:
+        """Returns the share of right answers of a subnetwork on a random batch of the validation part; no gradient.
+
+        Batch statistics are those of this batch. Tasks that cannot score single batches give ``exp(-loss)``, from 0 to 1 as well.
+        """
+        batches = self._validation()
+        batch = batches[int(self.rng.integers(len(batches)))]
+        self.supernet.activate(architecture, weight_set)
+        outputs = self._forward(*batch.inputs)
+        scores = self._task.score([(outputs, batch)])
+        return 1 - scores["error"] if scores is not None else math.exp(-float(self._task.loss(outputs, batch)))
 
     def loss(self, outputs: Tensor) -> Tensor:
         """Returns the loss against the targets of the batch, a scalar."""
@@ -86,6 +133,17 @@ class Strategy(ABC):
     """Chooses and trains the subnetworks of each step."""
 
     name: ClassVar[str]
+
+    def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:  # noqa: B027  # optional, not forgotten
+        """Gets a supernet ready for this strategy, and refuses what it cannot train; does nothing by default.
+
+        Called for every new supernet of a job: before a training, and before trained weights are read. What a strategy has
+        to learn beside the network goes into the supernet, as ``Supernet.multiply`` does it, where checkpoints and files find
+        it. Called again for the same supernet, it changes nothing.
+
+        Raises:
+            UserError: space, options and training do not fit each other.
+        """
 
     @abstractmethod
     def step(self, context: StepContext) -> Mapping[str, float]:

@@ -20,6 +20,7 @@ from automl_cli.commands.init_plugin import init_plugin
 from automl_cli.commands.latency import latency
 from automl_cli.commands.measure import measure
 from automl_cli.commands.predict import predict
+from automl_cli.commands.rank_check import rank_check
 from automl_cli.commands.reduce import reduce
 from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
@@ -69,6 +70,7 @@ def build_application() -> typer.Typer:
         (dashboard, RUNS),
         (measure, RUNS),
         (predict, RUNS),
+        (rank_check, RUNS),
         (reduce, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),

@@ -19,5 +19,10 @@ def automl_spaces() -> list[Space]:
             name="image/hybrid", summary="Every installed image block in every slot", path=_HERE / "image/hybrid.yaml"
         ),
         Space(name="image/mobile", summary="MobileNetV3-like, 45 dimensions", path=_HERE / "image/mobile.yaml"),
+        Space(
+            name="image/pooling",
+            summary="Where a ResNet20 pools: 36 networks of equal size",
+            path=_HERE / "image/pooling.yaml",
+        ),
         Space(name="image/tiny", summary="Small grey images on two cores, in minutes", path=_HERE / "image/tiny.yaml"),
     ]

@@ -1,20 +1,22 @@
-"""A small supernet with batch normalisation and dropout, and a small task, built the same way every time."""
+"""A small supernet with batch normalisation and dropout, a small task, and a context that watches a strategy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from automl import elastic
-from automl.space import Ordinal
+from automl.space import Architecture, Ordinal
 from automl.supernet import Supernet
 from automl.tasks import ImageClassification, ImageOptions, stratified_split
 from automl.tasks.image_data import ImageData
-from automl.training import TrainingConfig
+from automl.tasks.task import Task
+from automl.training import StepContext, TrainingConfig
 
 
 def build_supernet(seed: int = 0, *, dropout: float = 0.2) -> Supernet:
@@ -45,6 +47,57 @@ def build_task(samples: int = 90, *, augment: str = "shift") -> ImageClassificat
     data = ImageData(source="blobs", pixels=pixels, labels=labels, classes=("a", "b", "c"))
     split = stratified_split(labels, seed=0, validation=0.2, test=0.2)
     return ImageClassification(data, split, ImageOptions(augment=augment))
+
+
+class Spy:
+    """A context in double precision that remembers which subnetworks ran, and on how many samples."""
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        task: Task,
+        seed: int = 0,
+        *,
+        label_smoothing: float = 0.1,
+        progress: float = 0.0,
+        samples: int = 24,
+    ) -> None:
+        task.to("cpu", torch.float64)
+        self.supernet = supernet.double().train()
+        self.batch = next(task.batches("train", samples))
+        self.ran: list[Architecture] = []
+        self.seen: list[int] = []
+        space = supernet.space
+        self.context = StepContext(
+            supernet=supernet,
+            task=task,
+            batch=self.batch,
+            rng=np.random.default_rng(seed),
+            smallest=space.smallest(),
+            largest=space.largest(),
+            label_smoothing=label_smoothing,
+            progress=progress,
+            validation=lambda: list(task.batches("validation", samples)),
+            forward=self.forward,
+            backward=lambda loss: loss.backward(),  # type: ignore[no-untyped-call]
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.ran.append(self.supernet.active)
+        self.seen.append(len(inputs[0]))
+        outputs: Tensor = self.supernet(*inputs)
+        return outputs
+
+    def gradients(self) -> list[Tensor | None]:
+        return [None if p.grad is None else p.grad.clone() for p in self.supernet.parameters()]
+
+
+@pytest.fixture
+def spy() -> Callable[..., Spy]:
+    def make(seed: int = 0, *, supernet: Supernet | None = None, task: Task | None = None, **options: Any) -> Spy:
+        return Spy(supernet or build_supernet(dropout=0.0), task or build_task(), seed, **options)
+
+    return make
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from automl.errors import RunError
-from automl.training import Sandwich, SinglePath, train
+from automl.training import Mixture, Progressive, Sandwich, SinglePath, SortedNetworks, train
 
 STEPS_PER_EPOCH = 4  # 54 training samples in batches of 16
 
@@ -99,6 +99,23 @@ def test_training_killed_once_equals_one_never_killed(moment, new_supernet, new_
     _equal_weights(whole, resumed)
     assert _without_time(again) == _without_time(history)
     assert _without_time(json.loads((tmp_path / "training.json").read_text())) == _without_time(history)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [SortedNetworks(accumulation=2), Progressive(first=0.2, random=1), Mixture(models=2)],
+    ids=lambda s: s.name,
+)
+@pytest.mark.parametrize("moment", [{"steps": 3}, {"steps": 9}, {"epoch": 2}], ids=str)
+def test_every_strategy_resumes_exactly(strategy, moment, new_supernet, new_task, config, tmp_path, reference):
+    whole, history = reference(new_supernet, new_task, config, strategy)
+    given = {"strategy": strategy, "folder": tmp_path, "seed": 3, "device": "cpu"}
+    with pytest.raises(Killed):
+        train(new_supernet(), new_task(), config, progress=KillAfter(**moment), **given)
+    resumed = new_supernet(seed=99)
+    again = train(resumed, new_task(), config, **given)
+    _equal_weights(whole, resumed)
+    assert _without_time(again) == _without_time(history)
 
 
 @pytest.mark.parametrize(

@@ -11,40 +11,6 @@ from automl.errors import ConfigError
 from automl.training import Sandwich, SinglePath, StepContext
 
 
-class Spy:
-    """A context that remembers which subnetworks ran."""
-
-    def __init__(self, supernet, task, seed=0, label_smoothing=0.1) -> None:
-        task.to("cpu", torch.float64)
-        self.supernet = supernet.double().train()
-        self.batch = next(task.batches("train", 24))
-        self.ran = []
-        space = supernet.space
-        self.context = StepContext(
-            supernet=supernet,
-            task=task,
-            batch=self.batch,
-            rng=np.random.default_rng(seed),
-            smallest=space.smallest(),
-            largest=space.largest(),
-            label_smoothing=label_smoothing,
-            forward=self.forward,
-            backward=lambda loss: loss.backward(),
-        )
-
-    def forward(self, *inputs):
-        self.ran.append(self.supernet.active)
-        return self.supernet(*inputs)
-
-    def gradients(self):
-        return [None if p.grad is None else p.grad.clone() for p in self.supernet.parameters()]
-
-
-@pytest.fixture
-def spy(new_supernet, new_task):
-    return lambda seed=0, **options: Spy(new_supernet(dropout=0.0), new_task(), seed, **options)
-
-
 def test_single_path_trains_one_subnetwork_and_reaches_all_of_them(spy):
     case, seen = spy(), set()
     for _ in range(60):
@@ -132,6 +98,8 @@ def test_sandwich_works_on_a_space_of_one_architecture(spy):
         smallest=only,
         largest=only,
         label_smoothing=0.0,
+        progress=0.0,
+        validation=list,
         forward=case.forward,
         backward=lambda loss: loss.backward(),
     )

@@ -25,17 +25,43 @@ def front(
         bool, typer.Option("--watch", help="Follow a running search until it ends; disturbs it in no way.")
     ] = False,
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Pause between two looks of --watch.")] = 1.0,
+    nested: Annotated[
+        bool,
+        typer.Option(
+            "--sorted", help="Measure the nested subnetworks of the trained supernet instead: sizes without a search."
+        ),
+    ] = False,
+    sub_models: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Most subnetworks of --sorted; otherwise as it was trained.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="BOUND", help="Largest subnetwork of --sorted within it, such as 'macs<=100k'."),
+    ] = None,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
-    """Print the models of the front, the cheapest first, and what limited the search."""
+    """Print the models of the front, the cheapest first, and what limited the search.
+
+    With --sorted, print the nested subnetworks of a run of the strategy 'sorted' with measured quality and cost, the share of
+    the full model's quality that they keep, and the largest one within a budget.
+    """
     from automl.errors import ConfigError, RunError
     from automl.report import read_run
     from automl_cli.run_names import find_run
 
     if watch and as_json:
         raise ConfigError("--watch and --json exclude each other; --watch is for people.")
+    if watch and nested:
+        raise ConfigError("--watch and --sorted exclude each other; --sorted follows no search.")
+    if not nested and (budget is not None or sub_models is not None):
+        raise ConfigError(f"{'--budget' if budget is not None else '--sub-models'} belongs to --sorted; add it.")
     folder = find_run(run, runs)
+    if nested:
+        from automl_cli.sorted_view import show_sorted
+
+        show_sorted(folder, sub_models=sub_models, budget=budget, show_all=show_all, as_json=as_json)
+        return
     if watch:
         from automl_cli.watching import watch_run
 

@@ -36,7 +36,8 @@ def search(
         str | None, typer.Option(metavar="NAME", help="Such as portfolio, evolution or optuna:SAMPLER.")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How the supernet is trained: sandwich or single-path.")
+        str | None,
+        typer.Option(metavar="NAME", help="How the supernet is trained, such as sandwich, sorted or mixture."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of supernet training.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Number of architectures to measure.")] = None,

@@ -50,6 +50,14 @@ FAMILIES = (
         produces="logits",
     ),
     Family(
+        name="vision.pooled_resnet",
+        summary="ResNet of fixed layers with searched places of down-sampling",
+        target="automl_vision.pooled_resnet:PooledResNet",
+        accepts="image",
+        produces="image",
+        by_name_only=True,
+    ),
+    Family(
         name="vision.residual",
         summary="ResNet block, basic or bottleneck",
         target="automl_vision.residual:Residual",
