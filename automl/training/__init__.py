@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from automl.training.compressor import Compressor, TrainingPlan
     from automl.training.config import TrainingConfig
     from automl.training.loop import train
     from automl.training.progress import Progress
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
     from automl.training.single_path import SinglePath
     from automl.training.strategy import StepContext, Strategy
 
-__all__ = ["Progress", "Sandwich", "SinglePath", "StepContext", "Strategy", "TrainingConfig", "train"]
+__all__ = [
+    "Compressor",
+    "Progress",
+    "Sandwich",
+    "SinglePath",
+    "StepContext",
+    "Strategy",
+    "TrainingConfig",
+    "TrainingPlan",
+    "train",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "Compressor": "automl.training.compressor",
+        "TrainingPlan": "automl.training.compressor",
         "Progress": "automl.training.progress",
         "Sandwich": "automl.training.sandwich",
         "SinglePath": "automl.training.single_path",
