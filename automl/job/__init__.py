@@ -6,17 +6,21 @@ from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
     from automl.job.parts import JobParts, resolve_parts
+    from automl.job.pruning import PruneRequest, export_pruned, prune_picked
     from automl.job.run import load_supernet, make_evaluator, open_ledger, run_job
     from automl.job.winners import export_picked, measure_picked, pick
 
 __all__ = [
     "JobParts",
+    "PruneRequest",
     "export_picked",
+    "export_pruned",
     "load_supernet",
     "make_evaluator",
     "measure_picked",
     "open_ledger",
     "pick",
+    "prune_picked",
     "resolve_parts",
     "run_job",
 ]
@@ -26,6 +30,9 @@ __getattr__ = lazy_names(
     {
         "JobParts": "automl.job.parts",
         "resolve_parts": "automl.job.parts",
+        "PruneRequest": "automl.job.pruning",
+        "export_pruned": "automl.job.pruning",
+        "prune_picked": "automl.job.pruning",
         "load_supernet": "automl.job.run",
         "make_evaluator": "automl.job.run",
         "open_ledger": "automl.job.run",

@@ -20,7 +20,7 @@ from automl.supernet import Skeleton, load_skeleton
 from automl.tasks.task import Task
 from automl.training.strategy import Strategy
 
-__all__ = ["JobParts", "resolve_parts"]
+__all__ = ["JobParts", "build_component", "resolve_parts"]
 
 Built = TypeVar("Built")
 
@@ -87,6 +87,16 @@ def resolve_parts(job: JobConfig, host: Host) -> JobParts:
         ),
         searcher=_searcher(job, len(objectives), host),
     )
+
+
+def build_component(host: Host, kind: str, name: str, options: Mapping[str, Any], where: str) -> Any:
+    """Returns a component built with options that a user wrote.
+
+    Raises:
+        UnknownNameError: nothing is called so.
+        ConfigError: an option is unknown or wrong; names ``where``.
+    """
+    return _build(host.find(kind, name, where=where).load(), options, where)
 
 
 def _task(job: JobConfig, skeleton: Skeleton, host: Host) -> TaskComponent:

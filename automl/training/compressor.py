@@ -27,12 +27,14 @@ class TrainingPlan:
         steps_per_epoch: steps of one pass over the training part.
         seed: seed of the training.
         learning_rate: learning rate of a step as a function of the number of steps before it.
+        weight_decay: decay of weights, which the optimiser multiplies by the learning rate.
     """
 
     total_steps: int
     steps_per_epoch: int
     seed: int
     learning_rate: Callable[[int], float]
+    weight_decay: float
 
 
 class Compressor(ABC):
