@@ -143,6 +143,11 @@ def automl_objectives() -> list[Objective]:
             summary="Multiply-accumulates of one forward of one sample",
             target="automl.objectives.macs:Macs",
         ),
+        Objective(
+            name="nonzero",
+            summary="Number of parameters that are not zero, for pruned supernets",
+            target="automl.objectives.nonzero:Nonzero",
+        ),
         Objective(name="params", summary="Number of parameters", target="automl.objectives.params:Params"),
         Objective(
             name="peak-memory",
@@ -204,9 +209,7 @@ def automl_compressors() -> list[Compressor]:
             summary="Rounds of training and pruning, with weights set back in between",
             target="automl.tickets.iterative:Iterative",
         ),
-        Compressor(
-            name="one-shot", summary="All at once, then fine-tuning", target="automl.tickets.one_shot:OneShot"
-        ),
+        Compressor(name="one-shot", summary="All at once, then fine-tuning", target="automl.tickets.one_shot:OneShot"),
         Compressor(
             name="supertickets",
             summary="Sparsity rises in steps; pruned weights compete to come back",

@@ -20,12 +20,13 @@ import safetensors.torch
 from torch import nn
 
 from automl.atomic_write import disk_errors, write_atomically
-from automl.errors import ConfigError, InterruptedJobError, RunError
+from automl.errors import ConfigError, RunError
 from automl.export import ExportResult, export_model
 from automl.host import Host
 from automl.job.evaluation import Evaluator
 from automl.job.front import pick_members
 from automl.job.parts import build_component
+from automl.job.pruning_progress import PruningProgress
 from automl.job.run import load_supernet, make_evaluator
 from automl.objectives.size import inference_state, state_bytes
 from automl.options import parse_options
@@ -48,7 +49,17 @@ from automl.tickets.masks import Masks
 from automl.tickets.ticket import weights_digest
 from automl.training import TrainingConfig
 
-__all__ = ["PruneRequest", "export_pruned", "prune_picked", "training_of"]
+__all__ = [
+    "RESULT",
+    "TICKET",
+    "WEIGHTS",
+    "PruneRequest",
+    "export_pruned",
+    "measure_errors",
+    "prune_picked",
+    "training_of",
+    "write_weights",
+]
 
 RESULT: Final = "result.json"
 TICKET: Final = "ticket.safetensors"
@@ -199,12 +210,14 @@ class _Pruning:
         if (folder / RESULT).is_file():
             known: dict[str, Any] = self._run.read_json(f"tickets/{self._id}/{RESULT}")
             if known["base"] != digest:
-                raise RunError(f"{folder}: belongs to other weights; were those of the run changed since? Remove the folder.")
+                raise RunError(
+                    f"{folder}: belongs to other weights; were those of the run changed since? Remove the folder."
+                )
             return known
         inputs = self._task.example_inputs(_PROOF_BATCH)
         groups = find_channel_groups(self._supernet, self._architecture, base, inputs)
         self._compressor.couple(groups)
-        before = self._errors(base)
+        before = measure_errors(base, self._task, self._config)
         names = tuple(name for name, _ in base.named_parameters())
         with disk_errors(folder):
             created = not folder.exists()
@@ -219,7 +232,7 @@ class _Pruning:
                 folder=folder,
                 seed=self._seed,
                 device=self._run.job.device,
-                progress=_PruningProgress(progress, stop, self._id),
+                progress=PruningProgress(progress, stop, f"pruning {self._id}"),
             )
         except ConfigError:
             if created:
@@ -248,7 +261,7 @@ class _Pruning:
             "base": digest,
             "sparsity": ticket.sparsity,
             "before": before,
-            "after": self._errors(pruned.model),
+            "after": measure_errors(pruned.model, self._task, self._config),
             "storage": storage_report(pruned.model, pruned.masks).to_json(),
             "ticket_bytes": (folder / TICKET).stat().st_size,
             "revived": pruned.history[-1]["compression"]["revived"],
@@ -256,13 +269,6 @@ class _Pruning:
         }
         self._run.write_json(f"tickets/{self._id}/{RESULT}", result)
         return result
-
-    def _errors(self, model: nn.Module) -> dict[str, dict[str, float]]:
-        size = self._config.evaluation_batch_size
-        return {
-            "validation": self._task.evaluate(model, "validation", size),
-            "test": self._task.evaluate(model, "test", size),
-        }
 
     def _removal(
         self, model: nn.Module, groups: Sequence[ChannelGroup], masks: Masks, inputs: Sequence[Any]
@@ -286,6 +292,12 @@ def _without_channels(model: nn.Module, groups: Sequence[ChannelGroup], masks: M
     return small
 
 
+def measure_errors(model: nn.Module, task: Task, config: TrainingConfig) -> dict[str, dict[str, float]]:
+    """Returns the metrics of a network on the validation and the test part."""
+    size = config.evaluation_batch_size
+    return {part: task.evaluate(model, part, size) for part in ("validation", "test")}
+
+
 def write_weights(path: Path, model: nn.Module) -> None:
     """Writes what inference needs of a network (safetensors); atomic."""
     state = {name: tensor.cpu().contiguous().clone() for name, tensor in inference_state(model).items()}
@@ -302,31 +314,7 @@ def _restored(evaluator: Evaluator, architecture: Architecture, folder: Path) ->
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunError(f"{path}: missing, damaged or of another network: {str(error).splitlines()[0]}") from error
     if weights_digest(model) != Ticket.load(folder / TICKET).weights:
-        raise RunError(f"{path}: not the weights that the ticket beside it was written with; remove the folder and prune again.")
-    return model
-
-
-class _PruningProgress:
-    """Shows a pruning as one stage; a stop takes hold between steps, when every epoch before is safe on disk."""
-
-    def __init__(self, progress: Progress, stop: Callable[[], bool], name: str) -> None:
-        self._progress = progress
-        self._stop = stop
-        self._name = name
-
-    def start(self, total: int, completed: int) -> None:
-        self._progress.begin(f"pruning {self._name}", total, "step", completed)
-
-    def advance(self, steps: int = 1) -> None:
-        self._progress.advance(steps)
-        if self._stop():
-            raise InterruptedJobError("stopped; the same command continues with the epoch that was under way.")
-
-    def epoch_ended(self, record: Mapping[str, Any]) -> None:
-        error = record["validation"]["largest"]["error"]
-        sparsity = record["compression"]["sparsity"]
-        self._progress.note(
-            f"epoch {record['epoch']}: loss {record['loss']:.3f}, sparsity {sparsity:.1%}, validation error {error:.1%}"
+        raise RunError(
+            f"{path}: not the weights that the ticket beside it was written with; remove the folder and prune again."
         )
-        for warning in record["warnings"]:
-            self._progress.note(f"epoch {record['epoch']}: {warning}")
+    return model

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import safetensors
 import safetensors.torch
@@ -17,18 +16,17 @@ from automl.atomic_write import write_atomically
 from automl.errors import RunError
 from automl.host import Host
 from automl.job.front import pick_members
+from automl.job.pruning import write_weights
 from automl.job.run import load_supernet, make_evaluator
-from automl.objectives.size import inference_state
+from automl.job.supernet_ticket import SUPERNET_TICKET
 from automl.run_folder import Run
 from automl.space import Architecture
-from automl.supernet import Supernet
+from automl.supernet import Supernet, calibrate, has_batch_norm
 from automl.tickets import StorageReport, Ticket, storage_report
 from automl.tickets.masks import Masks, prunable_weights
 from automl.tickets.ticket import weights_digest
 
-__all__ = ["SUPERNET_TICKET", "AppliedTicket", "apply_to_run", "apply_to_weights", "draw_tickets", "subnetwork_masks"]
-
-SUPERNET_TICKET: Final = "supernet-ticket.safetensors"
+__all__ = ["AppliedTicket", "apply_to_run", "apply_to_weights", "draw_tickets", "subnetwork_masks"]
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,12 @@ def apply_to_run(ticket: Ticket, run: Run, output: Path, *, host: Host) -> Appli
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(masked[name])
+    if has_batch_norm(model):
+        own = run.job.evaluation
+        samples = task.calibration_batches(run.job.seed, own.calibration_samples, own.calibration_batch_size)
+        calibrate(model, (batch.inputs for batch in samples))
     after = task.evaluate(model, "validation", size)
-    state = {name: tensor.cpu().contiguous().clone() for name, tensor in inference_state(model).items()}
-    write_atomically(output, safetensors.torch.save(state))
+    write_weights(output, model)
     return AppliedTicket(output, _zeros(ticket.masks), {"before": before, "after": after})
 
 

@@ -132,7 +132,11 @@ def _coupled_layers(supernet: Supernet, architecture: Architecture) -> list[Chan
     """
     duplicate = copy.deepcopy(supernet)
     duplicate.activate(architecture)
-    layers = [m for m in duplicate.network.modules() if isinstance(m, (elastic.Linear, elastic.Embedding, *_CONVOLUTIONS, *_NORMS))]
+    layers = [
+        m
+        for m in duplicate.network.modules()
+        if isinstance(m, (elastic.Linear, elastic.Embedding, *_CONVOLUTIONS, *_NORMS))
+    ]
     with torch.no_grad():
         for parameter in duplicate.parameters():
             parameter.fill_(-1)

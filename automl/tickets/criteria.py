@@ -33,7 +33,9 @@ def gradient(values: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None
         ConfigError: no weight has a gradient, as before the first step.
     """
     if all(gradients[name] is None for name in values):
-        raise ConfigError("criterion: 'gradient' needs gradients, and there are none before the first step; start later.")
+        raise ConfigError(
+            "criterion: 'gradient' needs gradients, and there are none before the first step; start later."
+        )
     scores = {}
     for name, value in values.items():
         slope = gradients[name]

@@ -41,7 +41,7 @@ def cubic_sparsity(
         [0.0, 0.5203, 0.7875, 0.8859, 0.9]
     """
     passed = min(1.0, max(0.0, (step - start) / (updates * frequency)))
-    return final + (initial - final) * (1 - passed) ** power
+    return final + (initial - final) * float((1 - passed) ** power)
 
 
 @final
@@ -101,9 +101,7 @@ class Gradual(Pruner):
 
     def lay_out(self, plan: TrainingPlan) -> int:
         total = plan.total_steps
-        self._first = round(
-            _START_SHARE * total if self._start is None else self._start * plan.steps_per_epoch
-        )
+        self._first = round(_START_SHARE * total if self._start is None else self._start * plan.steps_per_epoch)
         last = round(_END_SHARE * total if self._end is None else self._end * plan.steps_per_epoch)
         if last > total:
             return last

@@ -26,8 +26,8 @@ __all__ = ["Iterative"]
 class Iterative(Pruner):
     """Splits a training into ``rounds + 1`` equal cycles, each with the whole course of the learning rate.
 
-    At the end of each cycle but the last, ``1 − (1 − s)^(r / rounds)`` of the weights are pruned in round r, and all that are kept
-    get the values back that they had after ``rewind`` epochs. What is pruned stays pruned.
+    At the end of cycle r, for all but the last, the share ``1 − (1 − s)^(r / rounds)`` of the weights is pruned, and all that are
+    kept get the values back that they had after ``rewind`` epochs. What is pruned stays pruned.
 
     Args:
         sparsity: final share of weights that are zero; None: 0.9, or what an N:M pattern says.
@@ -93,7 +93,7 @@ class Iterative(Pruner):
             return None
         if finished == self._rounds:
             return self.choices.sparsity
-        return 1 - (1 - self.choices.sparsity) ** (finished / self._rounds)
+        return 1 - float((1 - self.choices.sparsity) ** (finished / self._rounds))
 
     def hidden_values(self, hidden: Tensor, step: int) -> Tensor:
         return torch.zeros_like(hidden)

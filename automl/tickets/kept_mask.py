@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -27,14 +27,16 @@ class KeptMask(Compressor):
     name: ClassVar[str] = "kept-mask"
 
     def __init__(self, masks: Mapping[str, Tensor]) -> None:
-        self.masks: Final[Masks] = dict(masks)
+        self.masks: Masks = dict(masks)
         self._weights: dict[str, nn.Parameter] = {}
 
     def attach(self, network: nn.Module, plan: TrainingPlan) -> list[str]:
         parameters = dict(network.named_parameters())
         for name, mask in self.masks.items():
             if name not in parameters or parameters[name].shape != mask.shape:
-                raise ConfigError(f"the ticket has a mask for {name!r} of {tuple(mask.shape)}, the network has no such weight.")
+                raise ConfigError(
+                    f"the ticket has a mask for {name!r} of {tuple(mask.shape)}, the network has no such weight."
+                )
             self._weights[name] = parameters[name]
             self.masks[name] = mask.to(parameters[name].device)
         apply_masks(network, self.masks)

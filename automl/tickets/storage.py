@@ -27,7 +27,7 @@ class StorageReport:
         prunable: parameters that have a mask.
         prunable_nonzero: those of them that are kept.
         dense_bytes: parameters and buffers as they are.
-        sparse_bytes: the same with each masked weight stored as a bit mask and its kept values.
+        sparse_bytes: the same with masked weights stored as a bit mask and their kept values, where that is less.
     """
 
     parameters: int
@@ -51,15 +51,14 @@ def storage_report(network: nn.Module, masks: Mapping[str, Tensor]) -> StorageRe
     weights = dict(network.named_parameters())
     prunable = sum(mask.numel() for mask in masks.values())
     kept = {name: int(mask.sum()) for name, mask in masks.items()}
-    dense, sparse = state_bytes(network), 0
+    dense = state_bytes(network)
+    saved = 0
     for name, mask in masks.items():
         item = weights[name].element_size()
-        sparse += min(bitmask_bytes(mask.numel(), kept[name], item), mask.numel() * item)
-        dense_part = mask.numel() * item
-        sparse -= dense_part
+        saved += max(0, mask.numel() * item - bitmask_bytes(mask.numel(), kept[name], item))
     parameters = count_params(network)
     nonzero = parameters - prunable + sum(kept.values())
-    return StorageReport(parameters, nonzero, prunable, sum(kept.values()), dense, dense + sparse)
+    return StorageReport(parameters, nonzero, prunable, sum(kept.values()), dense, dense - saved)
 
 
 def bitmask_bytes(entries: int, nonzero: int, item: int = 4) -> int:

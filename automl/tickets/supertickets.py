@@ -28,8 +28,8 @@ _SHARE_BEFORE_TARGET: Final = 0.6
 class SuperTickets(Pruner):
     """Raises the sparsity in steps, each time with masks drawn anew over kept and pruned weights alike.
 
-    Every ``interval`` epochs the sparsity rises by ``increment`` until it reaches its target; draws go on after that. Values behind
-    masks decay as other weights do, and come back as they are where they rank high enough: connections are re-activated.
+    Every ``interval`` epochs the sparsity rises by ``increment`` until it reaches its target; draws go on after that. Values
+    behind masks decay as other weights do, and come back where they rank high enough: connections are re-activated.
 
     Args:
         sparsity: target share of weights that are zero; None: 0.8, or what an N:M pattern says.

@@ -38,9 +38,14 @@ class TrainingPlan:
 
 
 class Compressor(ABC):
-    """Decides which weights are zero, when, and keeps them so."""
+    """Decides which weights are zero, when, and keeps them so.
+
+    Attributes:
+        masks: for each weight that may be pruned, by parameter name, which entries are kept; filled by ``attach``.
+    """
 
     name: ClassVar[str]
+    masks: dict[str, Tensor]
 
     @abstractmethod
     def attach(self, network: nn.Module, plan: TrainingPlan) -> list[str]:

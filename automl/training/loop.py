@@ -92,7 +92,9 @@ def train(
     """
     if fabric is None:
         fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
-    return _Training(supernet, task, config, strategy, folder, seed, fabric, observer, progress, measure, compressor).run()
+    return _Training(
+        supernet, task, config, strategy, folder, seed, fabric, observer, progress, measure, compressor
+    ).run()
 
 
 @final
@@ -133,9 +135,7 @@ class _Training:
         optimiser = build_optimiser(supernet, config)
         self._optimiser: Final = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimiser))
         steps = task.steps_per_epoch(config.batch_size)
-        self._plan: Final = TrainingPlan(
-            config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay
-        )
+        self._plan: Final = TrainingPlan(config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay)
         notes = [] if compressor is None else compressor.attach(supernet.network, self._plan)
         average = WeightAverage(supernet, config.ema) if config.ema else None
         guard = DivergenceGuard(config.divergence_factor)

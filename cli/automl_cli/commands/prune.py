@@ -59,11 +59,12 @@ def prune(
     """
     from automl.host import Host
     from automl.run_folder import Run
+    from automl_cli.assignments import split_assignments
     from automl_cli.interruption import stop_on_interrupt
     from automl_cli.progress_bars import show_progress
     from automl_cli.run_names import find_run
 
-    options, training = _settings(assignments or [])
+    options, training = split_assignments(assignments or [])
     chosen = {
         "sparsity": sparsity,
         "criterion": criterion,
@@ -89,30 +90,6 @@ def prune(
         print_json({"pruned": results, "exported": files})
         return
     _print(results, opened.path("tickets"), files)
-
-
-def _settings(assignments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits ``--set`` into options of the schedule and of the training."""
-    import yaml
-
-    from automl.errors import ConfigError
-
-    options: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {assignment}: write it as key=value, such as end=8 or training.learning_rate=0.01.")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment}: the value is not valid YAML: {error}.") from error
-        section, dot, name = key.strip().partition(".")
-        if dot and section == "training":
-            training[name] = value
-        else:
-            options[key.strip()] = value
-    return options, training
 
 
 def _print(results: list[dict[str, Any]], folder: Path, files: list[str]) -> None:

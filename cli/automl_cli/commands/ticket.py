@@ -29,7 +29,13 @@ def info(file: FileArgument, as_json: JsonOption = False) -> None:
     ]
     if as_json:
         print_json(
-            {"about": read.about, "base": read.base, "weights": read.weights, "sparsity": read.sparsity, "layers": layers}
+            {
+                "about": read.about,
+                "base": read.base,
+                "weights": read.weights,
+                "sparsity": read.sparsity,
+                "layers": layers,
+            }
         )
         return
     rows = [
@@ -52,7 +58,9 @@ def apply(
     target: Annotated[
         str, typer.Argument(metavar="RUN|WEIGHTS", help="The run of the ticket, or a safetensors file of its base.")
     ],
-    output: Annotated[Path, typer.Option(metavar="FILE", help="File for the masked weights.")] = Path("masked.safetensors"),
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File for the masked weights.")] = Path(
+        "masked.safetensors"
+    ),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
@@ -87,7 +95,9 @@ def apply(
 
 
 @ticket.command()
-def draw(run: RunArgument, pick: PickOption = "knee", runs: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+def draw(
+    run: RunArgument, pick: PickOption = "knee", runs: RunsOption = Path("runs"), as_json: JsonOption = False
+) -> None:
     """Write tickets of models of a run whose supernet was pruned in its training (compressor: supertickets)."""
     from automl.host import Host
     from automl.run_folder import Run
@@ -100,8 +110,59 @@ def draw(run: RunArgument, pick: PickOption = "knee", runs: RunsOption = Path("r
     if as_json:
         print_json([{"ticket": str(p), "sparsity": t.sparsity, "storage": s.to_json()} for p, t, s in drawn])
         return
-    rows = [
-        (t.about["id"], f"{t.sparsity:.1%}", f"{s.parameters:,}", f"{s.nonzero:,}", str(p)) for p, t, s in drawn
-    ]
+    rows = [(t.about["id"], f"{t.sparsity:.1%}", f"{s.parameters:,}", f"{s.nonzero:,}", str(p)) for p, t, s in drawn]
     heads = ["model", "sparsity", "parameters", "not zero", "ticket"]
     print_table("Tickets of a pruned supernet", heads, rows, right=[1, 2, 3])
+
+
+@ticket.command()
+def transfer(
+    file: FileArgument,
+    run: RunArgument,
+    data: Annotated[str, typer.Option(metavar="DATA", help="The other data: built-in, or a path.")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training; 20.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Setting of the training, such as training.learning_rate=0.01."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed; that of the run if left out.")] = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Train a ticket on other data: same architecture, mask and weights, but a new head.
+
+    The same command again goes on where it stopped.
+    """
+    from automl.errors import ConfigError
+    from automl.host import Host
+    from automl.run_folder import Run
+    from automl_cli.assignments import split_assignments
+    from automl_cli.interruption import stop_on_interrupt
+    from automl_cli.progress_bars import show_progress
+    from automl_cli.run_names import find_run
+
+    others, training = split_assignments(assignments or [])
+    if others:
+        raise ConfigError(
+            f"--set {next(iter(others))}: a transfer has settings of the training only, 'training.KEY=VALUE'."
+        )
+    training |= {} if epochs is None else {"epochs": epochs}
+    opened = Run.open(find_run(run, runs))
+    with stop_on_interrupt() as stop, show_progress() as progress:
+        from automl.job.transfer import transfer_ticket
+
+        host = Host.load()
+        result = transfer_ticket(
+            opened, file, data, host=host, training=training, seed=seed, progress=progress, stop=stop
+        )
+    if as_json:
+        print_json(result)
+        return
+    after, storage = result["after"], result["storage"]
+    print_result(
+        f"Error on {data}: validation {after['validation']['error']:.2%}, test {after['test']['error']:.2%}, with "
+        f"{storage['nonzero']:,} of {storage['parameters']:,} parameters not zero"
+    )
+    print_result(f"Ticket: {opened.path('tickets') / result['id'] / 'ticket.safetensors'}")
