@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -26,7 +28,9 @@ def drawn(pruner: Pruner, training: TrainingPlan) -> dict[int, float]:
 
 
 def test_cubic_has_the_values_of_the_paper_at_quarters():
-    values = [cubic_sparsity(t, start=100, updates=8, frequency=50, initial=0, final=0.9) for t in (100, 200, 300, 400, 500)]
+    values = [
+        cubic_sparsity(t, start=100, updates=8, frequency=50, initial=0, final=0.9) for t in (100, 200, 300, 400, 500)
+    ]
     assert values == pytest.approx([0, 0.9 * (1 - 0.421875), 0.7875, 0.8859375, 0.9], abs=1e-12)
     assert values[-1] == 0.9
 
@@ -42,7 +46,7 @@ def test_cubic_is_monotone_and_concave_and_constant_outside(start, updates, freq
     options = {"start": start, "updates": updates, "frequency": frequency, "initial": initial, "final": initial + rise}
     end = start + updates * frequency
     values = [cubic_sparsity(step, **options) for step in range(end + 10)]
-    rises = [b - a for a, b in zip(values, values[1:], strict=False)]
+    rises = [b - a for a, b in itertools.pairwise(values)]
     assert all(r >= -1e-12 for r in rises)
     assert all(b <= a + 1e-12 for a, b in zip(rises[start:], rises[start + 1 :], strict=False))
     assert values[:start] == pytest.approx([initial] * start)
@@ -56,7 +60,9 @@ def test_cubic_starts_with_three_times_the_mean_slope_and_ends_flat():
 
 
 def test_power_one_is_linear():
-    linear = [cubic_sparsity(t, start=0, updates=4, frequency=5, initial=0.1, final=0.5, power=1) for t in range(0, 21, 5)]
+    linear = [
+        cubic_sparsity(t, start=0, updates=4, frequency=5, initial=0.1, final=0.5, power=1) for t in range(0, 21, 5)
+    ]
     assert linear == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
 
 
@@ -84,7 +90,7 @@ def test_iterative_prunes_equal_shares_of_what_is_left():
     found = drawn(Iterative(sparsity=0.8, rounds=3), plan(epochs=8))
     assert list(found) == [40, 80, 120]
     left = [1.0, *(1 - sparsity for sparsity in found.values())]
-    shares = [b / a for a, b in zip(left, left[1:], strict=False)]
+    shares = [b / a for a, b in itertools.pairwise(left)]
     assert shares == pytest.approx([0.2 ** (1 / 3)] * 3)
     assert found[120] == 0.8
 
