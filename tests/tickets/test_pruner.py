@@ -175,7 +175,7 @@ def test_frozen_weights_never_come_back():
     assert pruner.record()["revived"] == 0
 
 
-def test_iterative_sets_kept_weights_back_to_their_early_values_and_forgets_the_optimiser():
+def test_iterative_sets_kept_weights_back_to_their_early_values():
     layer = nn.Linear(5, 6)
     pruner = Iterative(sparsity=0.5, rounds=1, rewind=2)
     attached(pruner, layer, steps=8)
