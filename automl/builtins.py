@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from automl.host.components import (
+    Compressor,
     Exporter,
     Objective,
     Runtime,
@@ -14,6 +15,7 @@ from automl.host.components import (
 from automl.host.hookspecs import hookimpl
 
 __all__ = [
+    "automl_compressors",
     "automl_exporters",
     "automl_objectives",
     "automl_runtimes",
@@ -156,6 +158,11 @@ def automl_objectives() -> list[Objective]:
             summary="Multiply-accumulates of one forward of one sample",
             target="automl.objectives.macs:Macs",
         ),
+        Objective(
+            name="nonzero",
+            summary="Number of parameters that are not zero, for pruned supernets",
+            target="automl.objectives.nonzero:Nonzero",
+        ),
         Objective(name="params", summary="Number of parameters", target="automl.objectives.params:Params"),
         Objective(
             name="peak-memory",
@@ -199,6 +206,29 @@ def automl_runtimes() -> list[Runtime]:
             target="automl.objectives.runtimes.openvino_runtime:OpenVino",
             requires=("onnx", "onnxscript", "openvino"),
             extra="automl-supernets[openvino]",
+        ),
+    ]
+
+
+@hookimpl
+def automl_compressors() -> list[Compressor]:
+    """Ways to prune a network, or a whole supernet, while it is trained."""
+    return [
+        Compressor(
+            name="gradual",
+            summary="Sparsity rises along a cubic while the network is trained",
+            target="automl.tickets.gradual:Gradual",
+        ),
+        Compressor(
+            name="iterative",
+            summary="Rounds of training and pruning, with weights set back in between",
+            target="automl.tickets.iterative:Iterative",
+        ),
+        Compressor(name="one-shot", summary="All at once, then fine-tuning", target="automl.tickets.one_shot:OneShot"),
+        Compressor(
+            name="supertickets",
+            summary="Sparsity rises in steps; pruned weights compete to come back",
+            target="automl.tickets.supertickets:SuperTickets",
         ),
     ]
 

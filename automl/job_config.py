@@ -127,6 +127,11 @@ class JobConfig(BaseModel):
     )
     strategy: str = Field("sandwich", description="how the supernet is trained")
     strategy_options: dict[str, Any] = Field(default_factory=dict, description="options of the strategy")
+    compressor: str | None = Field(
+        None,
+        description="prune the whole supernet while it is trained, such as 'supertickets'; left out: keep it dense",
+    )
+    compressor_options: dict[str, Any] = Field(default_factory=dict, description="options of the compressor")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="optimiser, schedule, epochs")
     searcher: str = Field("portfolio", description="search algorithm; 'optuna:<SamplerName>' takes one of Optuna's")
     searcher_options: dict[str, Any] = Field(default_factory=dict, description="options of the searcher")
@@ -178,6 +183,8 @@ class JobConfig(BaseModel):
     def default_name(self) -> str:
         """Returns a name that tells jobs apart and is the same for the same job."""
         settings = {k: v for k, v in self.to_dict().items() if k not in EXTENDABLE}
+        if self.compressor is None:  # jobs from before there were compressors keep their names
+            settings = {k: v for k, v in settings.items() if k not in ("compressor", "compressor_options")}
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=3).hexdigest()
         parts = (Path(self.space).stem if self.space.endswith((".yaml", ".yml")) else self.space, self.data or "")
         words = [

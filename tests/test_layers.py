@@ -21,9 +21,22 @@ MAY_IMPORT = {
     "training": {"space", "elastic", "supernet", "tasks"},
     "objectives": {"space", "supernet", "tasks", "host"},
     "search": {"space"},
+    "tickets": {"space", "elastic", "supernet", "tasks", "training", "objectives"},
     "export": {"space", "tasks", "host", "objectives"},
     "report": {"space", "search", "objectives", "host", "export"},
-    "job": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "report", "host"},
+    "job": {
+        "space",
+        "elastic",
+        "supernet",
+        "tasks",
+        "training",
+        "objectives",
+        "search",
+        "export",
+        "report",
+        "host",
+        "tickets",
+    },
     "testing": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "host", "job"},
 }
 LIGHT = [

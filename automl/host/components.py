@@ -266,7 +266,7 @@ class Runtime(Importable):
 
 @dataclass(frozen=True, kw_only=True)
 class Compressor(Importable):
-    """A way to make a trained network smaller: pruning, quantisation, factorisation."""
+    """A way to make weights zero while a network is trained."""
 
     kind: ClassVar[str] = "compressor"
     hook: ClassVar[str] = "automl_compressors"

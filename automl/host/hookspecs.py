@@ -94,7 +94,7 @@ def automl_runtimes() -> list[Runtime]:
 
 @hookspec
 def automl_compressors() -> list[Compressor]:
-    """Returns ways to make a trained network smaller."""
+    """Returns ways to make weights zero while a network is trained."""
     return []
 
 

@@ -6,6 +6,7 @@ from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
     from automl.job.parts import JobParts, resolve_parts
+    from automl.job.pruning import PruneRequest, export_pruned, prune_picked
     from automl.job.rank_check import check_ranks
     from automl.job.run import load_supernet, make_evaluator, open_ledger, run_job
     from automl.job.sorted_front import measure_sorted
@@ -13,14 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobParts",
+    "PruneRequest",
     "check_ranks",
     "export_picked",
+    "export_pruned",
     "load_supernet",
     "make_evaluator",
     "measure_picked",
     "measure_sorted",
     "open_ledger",
     "pick",
+    "prune_picked",
     "resolve_parts",
     "run_job",
 ]
@@ -30,6 +34,9 @@ __getattr__ = lazy_names(
     {
         "JobParts": "automl.job.parts",
         "resolve_parts": "automl.job.parts",
+        "PruneRequest": "automl.job.pruning",
+        "export_pruned": "automl.job.pruning",
+        "prune_picked": "automl.job.pruning",
         "load_supernet": "automl.job.run",
         "make_evaluator": "automl.job.run",
         "open_ledger": "automl.job.run",

@@ -18,9 +18,10 @@ from automl.search.searcher import Searcher
 from automl.space import SearchSpace
 from automl.supernet import Skeleton, load_skeleton
 from automl.tasks.task import Task
+from automl.training.compressor import Compressor
 from automl.training.strategy import Strategy
 
-__all__ = ["JobParts", "resolve_parts"]
+__all__ = ["JobParts", "build_component", "resolve_parts"]
 
 Built = TypeVar("Built")
 
@@ -39,6 +40,7 @@ class JobParts:
         constraints: the parsed constraints.
         strategy: how the supernet is trained.
         searcher: builds the searcher for a space.
+        compressor: prunes the supernet while it is trained, or None.
     """
 
     skeleton: Skeleton
@@ -50,6 +52,7 @@ class JobParts:
     constraints: tuple[Constraint, ...]
     strategy: Strategy
     searcher: Callable[[SearchSpace], Searcher]
+    compressor: Compressor | None
 
     @property
     def quantities(self) -> tuple[Objective, ...]:
@@ -86,7 +89,32 @@ def resolve_parts(job: JobConfig, host: Host) -> JobParts:
             host.find("strategy", job.strategy, where="strategy").load(), job.strategy_options, "strategy_options"
         ),
         searcher=_searcher(job, len(objectives), host),
+        compressor=_compressor(job, host),
     )
+
+
+def build_component(host: Host, kind: str, name: str, options: Mapping[str, Any], where: str) -> Any:
+    """Returns a component built with options that a user wrote.
+
+    Raises:
+        UnknownNameError: nothing is called so.
+        ConfigError: an option is unknown or wrong; names ``where``.
+    """
+    return _build(host.find(kind, name, where=where).load(), options, where)
+
+
+def _compressor(job: JobConfig, host: Host) -> Compressor | None:
+    if job.compressor is None:
+        if job.compressor_options:
+            raise ConfigError(
+                "compressor_options: there are options, but no compressor; name one, such as 'supertickets'."
+            )
+        return None
+    host.find("compressor", job.compressor, where="compressor")
+    compressor: Compressor = build_component(
+        host, "compressor", job.compressor, job.compressor_options, where="compressor_options"
+    )
+    return compressor
 
 
 def _task(job: JobConfig, skeleton: Skeleton, host: Host) -> TaskComponent:

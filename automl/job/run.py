@@ -2,7 +2,7 @@
 
 Each stage leaves a file that says it is done, so running the same job again does what is still missing:
 
-    split.json, warm_start.json → early.jsonl, training.ckpt … supernet.safetensors → ranges.json
+    split.json, warm_start.json → early.jsonl, training.ckpt … supernet-ticket.safetensors, supernet.safetensors → ranges.json
     → ledger.log, searcher.json → front.json → report.html
 """
 
@@ -24,6 +24,7 @@ from automl.job.front import build_front
 from automl.job.notes import search_notes
 from automl.job.parts import JobParts, resolve_parts
 from automl.job.staged_evaluation import search_evaluation
+from automl.job.supernet_ticket import save_supernet_ticket
 from automl.job.warm_start import read_warm_start, resolve_warm_start, write_warm_start
 from automl.job_config import JobConfig
 from automl.objectives.context import cpu_name, versions
@@ -191,9 +192,12 @@ def _train(
             observer=lambda epoch, record: host.hook.automl_epoch_ended(run=run, epoch=epoch, record=record),
             progress=shown,
             measure=early.measure,
+            compressor=parts.compressor,
         )
     finally:
         progress.end()
+    if parts.compressor is not None:
+        save_supernet_ticket(run, supernet, parts.compressor)
     supernet.save(weights)
 
 

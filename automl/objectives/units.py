@@ -16,7 +16,7 @@ from automl.errors import ConstraintError, did_you_mean
 __all__ = ["BUILT_IN_UNITS", "Quantity", "format_duration", "format_value", "quantity_of", "read_number"]
 
 BUILT_IN_UNITS: Final[Mapping[str, str]] = MappingProxyType(
-    {"error": "", "latency": "ms", "loss": "", "macs": "", "params": "", "peak-memory": "B", "size": "B"}
+    {"error": "", "latency": "ms", "loss": "", "macs": "", "nonzero": "", "params": "", "peak-memory": "B", "size": "B"}
 )
 """Unit of the values of each objective of the library; objectives of plugins declare theirs in their component record."""
 
@@ -79,7 +79,7 @@ def quantity_of(objective: str, unit: str) -> Quantity:
         return Quantity(objective, "number", unit, {unit: 1.0})
     if re.fullmatch(r"(.*[-_ .])?error", objective):
         return Quantity(objective, "share", unit, _SHARE)
-    if objective in ("params", "macs"):
+    if objective in ("params", "macs", "nonzero"):
         return Quantity(objective, "count", unit, _COUNT)
     return Quantity(objective, "number", unit, _COUNT)
 

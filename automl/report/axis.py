@@ -13,6 +13,7 @@ __all__ = ["TEST_ERROR", "Axis"]
 _TITLES: Final = {
     "error": "validation error",
     "loss": "validation loss",
+    "nonzero": "parameters that are not zero",
     "params": "parameters",
     "macs": "multiply-accumulates",
     "size": "model size",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from automl.host import (
     Component,
+    Compressor,
     Exporter,
     Family,
     Host,
@@ -23,6 +24,7 @@ from automl.host import (
     Task,
 )
 from automl.testing.check import Check
+from automl.testing.compressor_checks import compressor_checks
 from automl.testing.entry_checks import entry_checks
 from automl.testing.exporter_checks import exporter_checks
 from automl.testing.family_checks import family_checks
@@ -37,6 +39,7 @@ from automl.testing.task_checks import task_checks
 __all__ = ["all_checks", "checks_for", "plugin_checks"]
 
 _CHECKS_OF: Final[Mapping[type[Component], Callable[[Any, Host], list[Check]]]] = {
+    Compressor: compressor_checks,
     Exporter: exporter_checks,
     Family: family_checks,
     Objective: objective_checks,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from automl.training.compressor import Compressor, TrainingPlan
     from automl.training.config import TrainingConfig
     from automl.training.loop import train
     from automl.training.mixture import Mixture
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from automl.training.strategy import StepContext, Strategy
 
 __all__ = [
+    "Compressor",
     "Mixture",
     "Progress",
     "Progressive",
@@ -30,12 +32,14 @@ __all__ = [
     "StepContext",
     "Strategy",
     "TrainingConfig",
+    "TrainingPlan",
     "train",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "Compressor": "automl.training.compressor",
         "Mixture": "automl.training.mixture",
         "Progress": "automl.training.progress",
         "Progressive": "automl.training.progressive",
@@ -45,6 +49,7 @@ __getattr__ = lazy_names(
         "StepContext": "automl.training.strategy",
         "Strategy": "automl.training.strategy",
         "TrainingConfig": "automl.training.config",
+        "TrainingPlan": "automl.training.compressor",
         "train": "automl.training.loop",
     },
 )

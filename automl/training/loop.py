@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -22,8 +21,10 @@ from automl.supernet import Supernet
 from automl.tasks.classification import evaluation_mode
 from automl.tasks.task import Batch, Task
 from automl.training.checkpoint import read_checkpoint, write_checkpoint
+from automl.training.compressor import Compressor, TrainingPlan
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
+from automl.training.identity import training_identity
 from automl.training.optimisers import build_optimiser
 from automl.training.progress import Progress
 from automl.training.schedule import learning_rate
@@ -54,6 +55,7 @@ def train(
     progress: Progress | None = None,
     fabric: Fabric | None = None,
     measure: Callable[[int], None] | None = None,
+    compressor: Compressor | None = None,
 ) -> list[dict[str, Any]]:
     """Trains a supernet, or continues a training that was interrupted.
 
@@ -78,18 +80,23 @@ def train(
             be the result if this epoch were the last. The epoch is not on disk then, so one that is has been measured,
             and after an interruption the call comes again with the same weights. It leaves supernet and task as they
             are; torch's generators are its own.
+        compressor: makes weights zero while they are trained; a fresh object.
 
     Returns:
         One record per epoch: ``epoch`` (from 1), ``loss`` and further ``losses`` (means over the steps), ``seconds``,
-        ``learning_rate`` (of the last step), ``validation`` (see ``AnchorValidation``), ``retries`` and ``warnings``.
+        ``learning_rate`` (of the last step), ``validation`` (see ``AnchorValidation``), ``retries`` and ``warnings``; with
+        a compressor also ``compression``.
 
     Raises:
+        ConfigError: the compressor does not fit the network or the length of the training.
         RunError: the checkpoint is damaged or of another training, or the folder cannot be written.
         TrainingError: training diverged more than ``config.max_retries`` times.
     """
     if fabric is None:
         fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
-    return _Training(supernet, task, config, strategy, folder, seed, fabric, observer, progress, measure).run()
+    return _Training(
+        supernet, task, config, strategy, folder, seed, fabric, observer, progress, measure, compressor
+    ).run()
 
 
 @final
@@ -108,6 +115,7 @@ class _Training:
         observer: Callable[[int, Mapping[str, Any]], None] | None,
         progress: Progress | None,
         measure: Callable[[int], None] | None,
+        compressor: Compressor | None,
     ) -> None:
         self._supernet: Final = supernet
         self._task: Final = task
@@ -118,9 +126,10 @@ class _Training:
         self._observer: Final = observer
         self._progress: Final = progress
         self._measure: Final = measure
+        self._compressor: Final = compressor
 
         strategy.prepare(supernet, config)
-        self._identity: Final = _identity(supernet, task, config, strategy, seed, fabric.world_size)
+        self._identity: Final = training_identity(supernet, task, config, strategy, seed, fabric.world_size, compressor)
         fabric.to_device(supernet)
         if config.channels_last:
             _order_weights(supernet, torch.channels_last)
@@ -128,13 +137,14 @@ class _Training:
         task.to(fabric.device, dtype)
         optimiser = build_optimiser(supernet, config)
         self._optimiser: Final = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimiser))
+        steps = task.steps_per_epoch(config.batch_size)
+        self._plan: Final = TrainingPlan(config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay)
+        notes = [] if compressor is None else compressor.attach(supernet.network, self._plan)
         average = WeightAverage(supernet, config.ema) if config.ema else None
-        self._state: Final = TrainingState(
-            supernet, optimiser, average, DivergenceGuard(config.divergence_factor), seed
-        )
+        guard = DivergenceGuard(config.divergence_factor)
+        self._state: Final = TrainingState(supernet, optimiser, average, guard, seed, compressor)
+        self._schedule_notes: Final = notes
         self._validation: Final = AnchorValidation(supernet, task, config, seed)
-        self._steps_per_epoch: Final = task.steps_per_epoch(config.batch_size)
-        self._total_steps: Final = max(1, config.epochs * self._steps_per_epoch)
         self._smallest: Final = supernet.space.smallest()
         self._largest: Final = supernet.space.largest()
 
@@ -144,6 +154,8 @@ class _Training:
             self._save()  # so that there is something to go back to in the first epoch, too
         self._fabric.barrier()
         self._go_back()  # every process starts from the weights of the first
+        if not state.epoch:
+            state.notes = list(self._schedule_notes)
         self._write_history()
         self._show_start()
         with _own_torch_generator(self._fabric.device), _modes_kept(self._supernet):
@@ -193,6 +205,8 @@ class _Training:
             "retries": state.retries,
             "warnings": [*state.notes, *warnings],
         }
+        if self._compressor is not None:
+            record["compression"] = self._compressor.record()
         state.history.append(record)
         state.notes.clear()
         self._save()
@@ -205,12 +219,7 @@ class _Training:
 
     def _step(self, batch: Any) -> tuple[dict[str, float], float]:
         state, config, fabric = self._state, self._config, self._fabric
-        rate = state.learning_rate_scale * learning_rate(
-            state.step,
-            highest=config.learning_rate,
-            warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
-            total_steps=self._total_steps,
-        )
+        rate = state.learning_rate_scale * self._learning_rate(state.step)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
         state.optimiser.zero_grad(set_to_none=True)
@@ -222,7 +231,7 @@ class _Training:
             smallest=self._smallest,
             largest=self._largest,
             label_smoothing=config.label_smoothing,
-            progress=min(state.step, self._total_steps - 1) / self._total_steps,
+            progress=self._plan.progress(state.step),
             validation=lambda: self._validation_batches,
             forward=self._forward,
             backward=fabric.backward,
@@ -232,16 +241,31 @@ class _Training:
             losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()
         state.guard.check_losses(losses)
+        if self._compressor is not None:
+            self._compressor.mask_gradients()
         if config.clip_norm:
             fabric.clip_gradients(self._supernet, self._optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
         with untouched_weights_kept(self._supernet) if config.skip_inactive else nullcontext():
             self._optimiser.step()
         state.step += 1
+        if self._compressor is not None and self._compressor.weights_updated(state.step):
+            state.start_anew()
         if state.average is not None:
             state.average.update(state.step)
+            if self._compressor is not None:
+                averages = state.average.state_dict()
+                self._compressor.mask_average({n.removeprefix("network."): a for n, a in averages.items()})
         if self._progress is not None and fabric.is_global_zero:
             self._progress.advance()
         return losses, rate
+
+    def _learning_rate(self, step: int) -> float:
+        config, plan = self._config, self._plan
+        warmup_steps = round(config.warmup_epochs * plan.steps_per_epoch)
+        total = plan.total_steps
+        if self._compressor is not None:
+            step, total = self._compressor.position(step, plan)
+        return learning_rate(step, highest=config.learning_rate, warmup_steps=warmup_steps, total_steps=total)
 
     def _forward(self, *inputs: Tensor) -> Tensor:
         with self._fabric.autocast():
@@ -316,23 +340,7 @@ class _Training:
 
     def _show_start(self) -> None:
         if self._progress is not None and self._fabric.is_global_zero:
-            self._progress.start(self._config.epochs * self._steps_per_epoch, self._state.step)
-
-
-def _identity(
-    supernet: Supernet, task: Task, config: TrainingConfig, strategy: Strategy, seed: int, processes: int
-) -> dict[str, Any]:
-    """What decides the result of a training; two trainings with equal identity have equal results."""
-    split = hashlib.sha256(json.dumps(task.split, sort_keys=True).encode()).hexdigest()[:16]
-    return {
-        "space": supernet.space.digest,
-        "data": task.fingerprint,
-        "split": split,
-        "strategy": f"{strategy.name} {json.dumps(strategy.describe(), sort_keys=True)}",
-        "seed": seed,
-        "processes": processes,
-        **config.model_dump(mode="json"),
-    }
+            self._progress.start(self._plan.total_steps, self._state.step)
 
 
 def _order_weights(module: nn.Module, order: torch.memory_format) -> None:

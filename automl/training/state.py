@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from automl.training.compressor import Compressor
 from automl.training.divergence import DivergenceGuard
 from automl.training.weight_average import WeightAverage
 
@@ -30,6 +31,7 @@ class TrainingState:
         average: moving average of the weights, or None.
         guard: divergence guard.
         seed: seed of the training.
+        compressor: keeps weights at zero, or None.
 
     Attributes:
         epoch: completed epochs.
@@ -46,12 +48,14 @@ class TrainingState:
         average: WeightAverage | None,
         guard: DivergenceGuard,
         seed: int,
+        compressor: Compressor | None = None,
     ) -> None:
         self._module: Final = module
         self.optimiser: Final = optimiser
         self.average: Final = average
         self.guard: Final = guard
         self._seed: Final = seed
+        self._compressor: Final = compressor
         data, strategy = np.random.SeedSequence(seed).spawn(2)
         self.data_rng: Final = np.random.default_rng(data)
         self.strategy_rng: Final = np.random.default_rng(strategy)
@@ -71,12 +75,19 @@ class TrainingState:
         words = np.random.SeedSequence(self._seed, spawn_key=(2, self.epoch, rank)).generate_state(2, np.uint32)
         return int(words[0]) << 31 ^ int(words[1])
 
+    def start_anew(self) -> None:
+        """Forgets what optimiser and average have gathered, as the weights were set back."""
+        self.optimiser.state.clear()
+        if self.average is not None:
+            self.average.restart()
+
     def capture(self) -> dict[str, Any]:
         """Returns the state as tensors, numbers and texts."""
         return {
             "model": self._module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
+            "compressor": None if self._compressor is None else self._compressor.state_dict(),
             "generators": json.dumps([self.data_rng.bit_generator.state, self.strategy_rng.bit_generator.state]),
             "first_loss": self.guard.first,
             "epoch": self.epoch,
@@ -95,6 +106,8 @@ class TrainingState:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if self._compressor is not None:
+            self._compressor.load_state_dict(state["compressor"])
         data, strategy = json.loads(state["generators"])
         self.data_rng.bit_generator.state = data
         self.strategy_rng.bit_generator.state = strategy

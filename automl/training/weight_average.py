@@ -41,6 +41,11 @@ class WeightAverage:
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average(list(self._averages.values()), current, step)
 
+    def restart(self) -> None:
+        """Begins anew at the present parameters."""
+        for name, parameter in self._parameters.items():
+            self._averages[name].copy_(parameter.detach())
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Gives the module the averages for the time of the context."""

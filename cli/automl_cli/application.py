@@ -20,12 +20,14 @@ from automl_cli.commands.init_plugin import init_plugin
 from automl_cli.commands.latency import latency
 from automl_cli.commands.measure import measure
 from automl_cli.commands.predict import predict
+from automl_cli.commands.prune import prune
 from automl_cli.commands.rank_check import rank_check
 from automl_cli.commands.reduce import reduce
 from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
 from automl_cli.commands.search import search
 from automl_cli.commands.spaces import spaces
+from automl_cli.commands.ticket import ticket
 
 __all__ = ["build_application"]
 
@@ -71,6 +73,7 @@ def build_application() -> typer.Typer:
         (measure, RUNS),
         (predict, RUNS),
         (rank_check, RUNS),
+        (prune, RUNS),
         (reduce, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
@@ -82,6 +85,7 @@ def build_application() -> typer.Typer:
     ):
         application.command(name=function.__name__.replace("_", "-"), rich_help_panel=panel)(function)
     application.add_typer(latency, rich_help_panel=RUNS)
+    application.add_typer(ticket, rich_help_panel=RUNS)
     return application
 
 
