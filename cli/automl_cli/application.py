@@ -25,6 +25,7 @@ from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
 from automl_cli.commands.search import search
 from automl_cli.commands.spaces import spaces
+from automl_cli.commands.stitch import stitch
 
 __all__ = ["build_application"]
 
@@ -70,6 +71,7 @@ def build_application() -> typer.Typer:
         (measure, RUNS),
         (predict, RUNS),
         (reduce, RUNS),
+        (stitch, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
         (plugins, COMPONENTS),

@@ -10,7 +10,7 @@ import typer
 from automl_cli.console import print_json, print_table
 from automl_cli.options import JsonOption, PickOption, RunArgument, RunsOption
 
-__all__ = ["export"]
+__all__ = ["export", "export_members", "wanted_formats"]
 
 
 def export(
@@ -27,21 +27,34 @@ def export(
 
     Every file is loaded in a fresh process and compared with the subnetwork; a difference is an error, and leaves no file.
     """
+    from automl_cli.run_names import find_run
+
+    formats = wanted_formats(to)
+    export_members(find_run(run, runs), pick, formats, as_json=as_json)
+
+
+def wanted_formats(to: list[str] | None) -> list[str]:
+    """Returns the names of the formats that the option ``--to`` lists; refuses unknown ones."""
+    from automl.host import Host
+
+    formats = list(dict.fromkeys(word for text in to or ["pt2"] for word in text.replace(",", " ").split()))
+    host = Host.load()
+    for name in formats:
+        host.find("exporter", name, where="--to")
+    return formats
+
+
+def export_members(folder: Path, pick: str, formats: list[str], *, as_json: bool) -> None:
+    """Exports picked members of the front of a run, and prints what was written."""
     from automl.host import Host
     from automl.objectives.units import format_value
     from automl.run_folder import Run
     from automl_cli.progress_bars import show_progress
-    from automl_cli.run_names import find_run
 
-    formats = list(dict.fromkeys(word for text in to or ["pt2"] for word in text.replace(",", " ").split()))
-    opened = Run.open(find_run(run, runs))
-    host = Host.load()
-    for name in formats:
-        host.find("exporter", name, where="--to")
     with show_progress() as progress:
         from automl.job import export_picked
 
-        exported = export_picked(opened, pick, formats, host=host, progress=progress)
+        exported = export_picked(Run.open(folder), pick, formats, host=Host.load(), progress=progress)
     if as_json:
         print_json(
             [
