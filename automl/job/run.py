@@ -159,6 +159,7 @@ def _task_and_supernet(
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(job.seed)
+        parts.skeleton.check(task)
         return task, build_supernet(parts.skeleton, task, host)
 
 

@@ -17,7 +17,7 @@ from automl.export.manifest import file_digest
 from automl.options import parse_options
 from automl.run_folder import Run
 from automl.stitching.anchor import Anchor, read_anchor
-from automl.stitching.loading import member_of, weights_file
+from automl.stitching.loading import member_of, run_around, weights_file
 from automl.stitching.space import StitchedSpace
 
 __all__ = ["SpaceFile", "job_settings", "stitched_space"]
@@ -117,9 +117,9 @@ def job_settings(anchors: Sequence[Anchor]) -> dict[str, Any]:
     """Returns settings for the job of a stitched network: data, split and seed are those of the first anchor from a run."""
     settings: dict[str, Any] = json.loads(json.dumps(SETTINGS))
     for anchor in anchors:
-        folder = anchor.run if anchor.run is not None else _run_around(anchor)
+        folder = Path(anchor.run) if anchor.run is not None else run_around(anchor)
         if folder is not None:
-            job = Run.open(Path(folder)).job
+            job = Run.open(folder).job
             return {
                 **settings,
                 "task": job.task,
@@ -128,11 +128,3 @@ def job_settings(anchors: Sequence[Anchor]) -> dict[str, Any]:
                 "seed": job.seed,
             }
     return settings
-
-
-def _run_around(anchor: Anchor) -> Path | None:
-    """Returns the run that an exported folder lies in, if it does."""
-    if anchor.export is None:
-        return None
-    folder = Path(anchor.export).parent.parent
-    return folder if (folder / "job.yaml").is_file() else None

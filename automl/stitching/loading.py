@@ -26,7 +26,7 @@ from automl.stitching.anchor import Anchor
 from automl.supernet import build_supernet, load_skeleton
 from automl.tasks.task import Task
 
-__all__ = ["find_run_of", "load_anchor", "member_of", "weights_file"]
+__all__ = ["check_split", "find_run_of", "load_anchor", "member_of", "run_around", "weights_file"]
 
 
 def load_anchor(anchor: Anchor, task: Task, host: Host) -> nn.Module:
@@ -56,6 +56,14 @@ def find_run_of(anchor: Anchor) -> Path:
     assert anchor.run is not None
     inside = Path("runs") / anchor.run
     return inside if (inside / "job.yaml").is_file() else Path(anchor.run)
+
+
+def run_around(anchor: Anchor) -> Path | None:
+    """Returns the run that an exported folder lies in, if it does."""
+    if anchor.export is None:
+        return None
+    folder = Path(anchor.export).parent.parent
+    return folder if (folder / "job.yaml").is_file() else None
 
 
 def member_of(folder: Path, member: str) -> dict[str, Any]:
@@ -106,7 +114,6 @@ def _of_run(anchor: Anchor, task: Task, host: Host) -> nn.Module:
     member = member_of(folder, anchor.member)
     supernet, own_task, parts = load_supernet(run, host)
     _check_data(str(anchor), own_task.fingerprint, task)
-    _check_split(str(anchor), own_task.split, task)
     (prepared,) = make_evaluator(run, parts, supernet, own_task).prepare([Architecture(member["architecture"])])
     if isinstance(prepared, Exception):
         raise ConfigError(f"{anchor}: cannot be extracted: {prepared}") from prepared
@@ -124,9 +131,6 @@ def _of_export(folder: Path, task: Task, host: Host) -> nn.Module:
             f"{folder}: the manifest does not say of which space the model is ({error} is missing)."
         ) from error
     _check_data(str(folder), fingerprint, task)
-    split = folder.parent.parent / "split.json"
-    if split.is_file():
-        _check_split(str(folder), json.loads(split.read_text(encoding="utf-8")), task)
     supernet = build_supernet(load_skeleton(space, host), task, host)
     if supernet.space.digest != digest:
         raise ConfigError(
@@ -190,12 +194,21 @@ def _check_data(name: str, fingerprint: str, task: Task) -> None:
         )
 
 
-def _check_split(name: str, split: dict[str, list[int]], task: Task) -> None:
-    """What an anchor was trained on must not be what this job validates or tests on."""
+def check_split(anchor: Anchor, task: Task) -> None:
+    """Refuses an anchor that was trained on samples that a job validates or tests on, as far as its run is known.
+
+    Raises:
+        ConfigError: says how many samples these are.
+        RunError: the run is missing or damaged.
+    """
+    folder = find_run_of(anchor) if anchor.run is not None else run_around(anchor)
+    if folder is None:
+        return
+    split: dict[str, list[int]] = Run.open(folder).read_json("split.json")
     seen = set(split["train"]) & {*task.split["validation"], *task.split["test"]}
     if seen:
         raise ConfigError(
-            f"{name}: was trained on {len(seen)} samples that this job validates or tests on; give the job the seed and task "
+            f"{anchor}: was trained on {len(seen)} samples that this job validates or tests on; give the job the seed and task "
             "options of that run."
         )
 

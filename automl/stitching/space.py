@@ -18,7 +18,7 @@ from automl.errors import ConfigError, SpaceError
 from automl.host import Host
 from automl.stitching.anchor import Anchor
 from automl.stitching.assembly import Joining, SplitAnchor, assemble, split_anchor
-from automl.stitching.loading import load_anchor
+from automl.stitching.loading import check_split, load_anchor
 from automl.stitching.split import split_network
 from automl.supernet import Supernet
 from automl.supernet.build import restricted_supernet
@@ -56,6 +56,13 @@ class StitchedSpace(SpaceDefinition):
         description="what may be done between different forms: 'resize' maps, convert maps from and to 'tokens'",
     )
     only: KeptChoices = Field(default_factory=dict, description="choices that are kept; left out: all")
+
+    def check(self, task: Task) -> None:
+        for number, anchor in enumerate(self.anchors):
+            try:
+                check_split(anchor, task)
+            except ConfigError as error:
+                raise ConfigError(f"{self.where(('anchors', number))}: {error}") from error
 
     def build(self, task: Task, host: Host) -> Supernet:
         (batch,) = list(task.calibration_batches(0, self.samples, self.samples))[:1]

@@ -1,6 +1,6 @@
 """The contract of a search space file: what a job asks of one, whatever its kind. No torch in here.
 
-A job reads the file once, looks at ``input`` to find a task that fits, and builds the supernet each time it needs one:
+A job reads the file once, looks at ``input`` to find a task that fits, checks the data, and builds the supernet each time it needs one:
 building twice for the same data and generator state gives the same network. The weights of a trained supernet are loaded over
 it, so they need not be kept by the file.
 """
@@ -62,6 +62,15 @@ class SpaceDefinition(BaseModel, ABC):
 
         Raises:
             ConfigError: a part cannot be built, or parts do not fit each other or the task.
+        """
+
+    def check(self, task: Task) -> None:
+        """Refuses data that a job must not use with this space; by default none.
+
+        Called by a job before it builds, but not where somebody only looks at the space.
+
+        Raises:
+            ConfigError: says what is wrong with the data.
         """
 
     def where(self, location: Sequence[int | str]) -> str:

@@ -106,7 +106,7 @@ def stitch(
     shorthand = [f"training.epochs={epochs}"] if epochs is not None else []
     resolved = resolve_job(settings={**settings, "space": str(file)}, assignments=[*shorthand, *(assignments or [])])
     folder = run_folder(name if name is not None else resolved.default_name(), runs)
-    space.write(file, overwrite=overwrite)
+    space.write(file, overwrite=overwrite or not (folder / "job.yaml").is_file())
     announce(resolved, folder, overwrite=overwrite)
     run_resolved(resolved, folder, overwrite=overwrite)
     show_run(folder, runs, as_json=as_json)
