@@ -1,8 +1,8 @@
 """The contract of a search space file: what a job asks of one, whatever its kind. No torch in here.
 
-A job reads the file once, looks at ``input`` to find a task that fits, checks the data, and builds the supernet each time it needs one:
-building twice for the same data and generator state gives the same network. The weights of a trained supernet are loaded over
-it, so they need not be kept by the file.
+A job reads the file once, looks at ``input`` to find a task that fits, checks the data, and builds the supernet each time it
+needs one: building twice for the same data and generator state gives the same network. The weights of a trained supernet are
+loaded over it, so they need not be kept by the file.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def _mean_of_stitches(accuracies: dict[str, float]) -> float:
     return float(np.mean([value for name, value in accuracies.items() if ">" in name]))
 
 
+@pytest.mark.slow
 def test_least_squares_start_far_above_random_layers_and_joint_training_makes_all_paths_good(
     networks: Any, stitched: Any, tmp_path: Any
 ) -> None:
