@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "export": {"space", "tasks", "host", "objectives"},
     "report": {"space", "search", "objectives", "host", "export"},
     "job": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "report", "host"},
-    "stitching": {"space", "supernet", "host", "tasks", "training", "objectives", "export", "job"},
+    "stitching": {"space", "supernet", "host", "tasks", "training", "objectives", "export", "report", "job"},
     "testing": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "host", "job"},
 }
 LIGHT = [
