@@ -118,7 +118,8 @@ def test_two_members_of_a_run_become_many_networks_one_of_them_exported(automl: 
     assert str(len(shown["rows"])) in automl("spaces", "runs/st.yaml").out
 
     before = Path("runs/st/supernet.safetensors").read_bytes()
-    again = automl(*command)
+    again = automl(*command, "--json")
+    assert [list(one["files"]) for one in again.json["exports"]] == [["safetensors"]]
     assert again.code == 0, again.err
     assert "Going on with the run in runs/st" in again.err
     assert Path("runs/st/supernet.safetensors").read_bytes() == before

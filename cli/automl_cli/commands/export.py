@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from automl_cli.console import print_json, print_table
 from automl_cli.options import JsonOption, PickOption, RunArgument, RunsOption
 
-__all__ = ["export", "export_members", "wanted_formats"]
+if TYPE_CHECKING:
+    from automl.export import ExportResult
+
+__all__ = ["describe_exports", "export", "export_members", "print_exports", "wanted_formats"]
 
 
 def export(
@@ -30,7 +33,11 @@ def export(
     from automl_cli.run_names import find_run
 
     formats = wanted_formats(to)
-    export_members(find_run(run, runs), pick, formats, as_json=as_json)
+    exported = export_members(find_run(run, runs), pick, formats)
+    if as_json:
+        print_json(describe_exports(exported))
+    else:
+        print_exports(exported)
 
 
 def wanted_formats(to: list[str] | None) -> list[str]:
@@ -44,30 +51,35 @@ def wanted_formats(to: list[str] | None) -> list[str]:
     return formats
 
 
-def export_members(folder: Path, pick: str, formats: list[str], *, as_json: bool) -> None:
-    """Exports picked members of the front of a run, and prints what was written."""
+def export_members(folder: Path, pick: str, formats: list[str]) -> list[ExportResult]:
+    """Exports picked members of the front of a run, with its progress shown."""
     from automl.host import Host
-    from automl.objectives.units import format_value
     from automl.run_folder import Run
     from automl_cli.progress_bars import show_progress
 
     with show_progress() as progress:
         from automl.job import export_picked
 
-        exported = export_picked(Run.open(folder), pick, formats, host=Host.load(), progress=progress)
-    if as_json:
-        print_json(
-            [
-                {
-                    "id": one.folder.name,
-                    "folder": str(one.folder),
-                    "files": {name: str(path) for name, path in one.paths.items()},
-                    "manifest": one.manifest,
-                }
-                for one in exported
-            ]
-        )
-        return
+        return export_picked(Run.open(folder), pick, formats, host=Host.load(), progress=progress)
+
+
+def describe_exports(exported: list[ExportResult]) -> list[dict[str, Any]]:
+    """Returns what was exported as JSON values."""
+    return [
+        {
+            "id": one.folder.name,
+            "folder": str(one.folder),
+            "files": {name: str(path) for name, path in one.paths.items()},
+            "manifest": one.manifest,
+        }
+        for one in exported
+    ]
+
+
+def print_exports(exported: list[ExportResult]) -> None:
+    """Prints a table of what was exported."""
+    from automl.objectives.units import format_value
+
     rows = []
     for one in exported:
         for name, path in one.paths.items():

@@ -128,14 +128,16 @@ def run_resolved(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
         run_job(job, folder, host=Host.load(), overwrite=overwrite, progress=progress, stop=stop)
 
 
-def show_run(folder: Path, runs: Path, *, as_json: bool) -> None:
-    """Prints the front of a finished run, and what can be done with it."""
+def show_run(folder: Path, runs: Path, *, as_json: bool, **further: Any) -> None:
+    """Prints the front of a finished run, and what can be done with it; as JSON with ``further`` entries."""
     from automl.report import read_run
 
     record = read_run(folder, trials=False)
     page = folder / "report.html"
     if as_json:
-        print_json({"run": folder.name, "folder": str(folder), "report": str(page), "front": front_summary(record)})
+        print_json(
+            {"run": folder.name, "folder": str(folder), "report": str(page), "front": front_summary(record), **further}
+        )
         return
     print_front(record, limit=ROWS)
     name = folder.name if runs == Path("runs") else str(folder)

@@ -82,7 +82,7 @@ def stitch(
     """
     from automl.job_config import resolve_job
     from automl.stitching.job import job_settings, stitched_space
-    from automl_cli.commands.export import export_members, wanted_formats
+    from automl_cli.commands.export import describe_exports, export_members, print_exports, wanted_formats
     from automl_cli.run_names import find_run, run_folder
 
     formats = wanted_formats(to)
@@ -109,6 +109,7 @@ def stitch(
     space.write(file, overwrite=overwrite or not (folder / "job.yaml").is_file())
     announce(resolved, folder, overwrite=overwrite)
     run_resolved(resolved, folder, overwrite=overwrite)
-    show_run(folder, runs, as_json=as_json)
-    if pick != "none":
-        export_members(folder, pick, formats, as_json=as_json)
+    exported = export_members(folder, pick, formats) if pick != "none" else []
+    show_run(folder, runs, as_json=as_json, exports=describe_exports(exported))
+    if exported and not as_json:
+        print_exports(exported)
