@@ -9,6 +9,7 @@ from automl.host.components import (
     Runtime,
     Searcher,
     SignalKind,
+    SpaceKind,
     Strategy,
     Task,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "automl_runtimes",
     "automl_searchers",
     "automl_signals",
+    "automl_space_kinds",
     "automl_strategies",
     "automl_tasks",
 ]
@@ -33,6 +35,18 @@ def automl_signals() -> list[SignalKind]:
     """Payloads that belong to no family in particular."""
     return [
         SignalKind(name="image", summary="Feature maps [N, C, H, W]", target="automl.supernet.signals:ImageFormat"),
+    ]
+
+
+@hookimpl
+def automl_space_kinds() -> list[SpaceKind]:
+    """Kinds of search space file, named by their key ``kind``."""
+    return [
+        SpaceKind(
+            name="stitched",
+            summary="Trained networks, crossed over by linear layers between their blocks",
+            target="automl.stitching.space:StitchedSpace",
+        ),
     ]
 
 
@@ -78,6 +92,11 @@ def automl_strategies() -> list[Strategy]:
             name="sorted",
             summary="Nested subnetworks, each on its share of the batch; selected without a search",
             target="automl.training.sorted_networks:SortedNetworks",
+        ),
+        Strategy(
+            name="stitch-joint",
+            summary="One uniformly drawn subnetwork each step, half on the targets, half on a fixed teacher's answers",
+            target="automl.stitching.joint:StitchJoint",
         ),
     ]
 

@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "host",
         "tickets",
     },
+    "stitching": {"space", "supernet", "host", "tasks", "training", "objectives", "export", "report", "job"},
     "testing": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "host", "job"},
 }
 LIGHT = [

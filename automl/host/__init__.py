@@ -12,6 +12,7 @@ from automl.host.components import (
     Searcher,
     SignalKind,
     Space,
+    SpaceKind,
     Strategy,
     Task,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Searcher",
     "SignalKind",
     "Space",
+    "SpaceKind",
     "Strategy",
     "Task",
     "hookimpl",

@@ -29,6 +29,7 @@ __all__ = [
     "Searcher",
     "SignalKind",
     "Space",
+    "SpaceKind",
     "Strategy",
     "Task",
 ]
@@ -200,6 +201,14 @@ class Space(Component):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpaceKind(Importable):
+    """A kind of search space file beside the graph of slots, named by the key ``kind`` of the file."""
+
+    kind: ClassVar[str] = "space-kind"
+    hook: ClassVar[str] = "automl_space_kinds"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task(Importable):
     """What is learned: data, head, loss and metrics.
 
@@ -305,6 +314,7 @@ KINDS: dict[str, type[Component]] = {
         Family,
         SignalKind,
         Space,
+        SpaceKind,
         Task,
         Strategy,
         Searcher,

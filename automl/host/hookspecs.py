@@ -22,6 +22,7 @@ from automl.host.components import (
     Searcher,
     SignalKind,
     Space,
+    SpaceKind,
     Strategy,
     Task,
 )
@@ -59,6 +60,12 @@ def automl_signals() -> list[SignalKind]:
 @hookspec
 def automl_spaces() -> list[Space]:
     """Returns shared search spaces."""
+    return []
+
+
+@hookspec
+def automl_space_kinds() -> list[SpaceKind]:
+    """Returns kinds of search space file beside the graph of slots."""
     return []
 
 

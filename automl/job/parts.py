@@ -16,7 +16,7 @@ from automl.objectives.constraints import Constraint, parse_constraints
 from automl.objectives.objective import Objective
 from automl.search.searcher import Searcher
 from automl.space import SearchSpace
-from automl.supernet import Skeleton, load_skeleton
+from automl.supernet import SpaceDefinition, load_skeleton
 from automl.tasks.task import Task
 from automl.training.compressor import Compressor
 from automl.training.strategy import Strategy
@@ -43,7 +43,7 @@ class JobParts:
         compressor: prunes the supernet while it is trained, or None.
     """
 
-    skeleton: Skeleton
+    skeleton: SpaceDefinition
     task_name: str
     task: type[Task]
     data: str
@@ -117,7 +117,7 @@ def _compressor(job: JobConfig, host: Host) -> Compressor | None:
     return compressor
 
 
-def _task(job: JobConfig, skeleton: Skeleton, host: Host) -> TaskComponent:
+def _task(job: JobConfig, skeleton: SpaceDefinition, host: Host) -> TaskComponent:
     tasks = [t for t in host.components("task").values() if isinstance(t, TaskComponent)]
     if job.task != "auto":
         component = host.find("task", job.task, where="task")

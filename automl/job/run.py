@@ -160,6 +160,7 @@ def task_and_supernet(
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(job.seed)
+        parts.skeleton.check(task)
         supernet = build_supernet(parts.skeleton, task, host)
         parts.strategy.prepare(supernet, job.training)
     return task, supernet

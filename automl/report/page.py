@@ -23,6 +23,7 @@ from automl.report.sections import (
     location,
     notes_section,
     reproduction_section,
+    stitching_section,
     table_section,
     tiles,
     training_section,
@@ -51,6 +52,7 @@ def render_page(record: RunRecord, picked: Member | None, picture: bytes | None 
     sections = [
         front_section(record),
         table_section(record),
+        stitching_section(record),
         architecture_section(record, picked),
         training_section(record),
         growth_section(growth),

@@ -19,6 +19,7 @@ from automl.report.drawing import draw_network, family_colours
 from automl.report.growth import Growth
 from automl.report.layout import read_layout
 from automl.report.record import Member, RunRecord
+from automl.report.stitching import compare_stitches, shown_rows
 from automl.report.table import sorted_members
 from automl.report.trials import Failure
 
@@ -32,11 +33,13 @@ __all__ = [
     "growth_section",
     "notes_section",
     "reproduction_section",
+    "stitching_section",
     "table_section",
     "tiles",
     "training_section",
 ]
 
+_NUMBER: Final = ' class="number"'
 MOST_ROWS: Final = 300
 MOST_DRAWINGS: Final = 40
 MOST_REASONS: Final = 20
@@ -136,6 +139,25 @@ def _row(record: RunRecord, member: Member, columns: Sequence[Axis]) -> str:
         notes += '<span class="bad">misses a constraint</span>'
     notes += "".join(f'<span class="bad">{escape(name)} is not as predicted</span>' for name in member.disagreements)
     return f'<tr data-id="{escape(member.id)}">{"".join(cells)}<td>{notes}</td></tr>'
+
+
+def stitching_section(record: RunRecord) -> str:
+    """Stitched networks beside their anchors; nothing for other spaces."""
+    comparison = compare_stitches(record)
+    if comparison is None:
+        return ""
+    heads = ("model", "stitch", "multiply-accumulates", "validation error", "line between anchors", "difference")
+    head = "".join(f"<th{_NUMBER if i > 1 else ''}>{title}</th>" for i, title in enumerate(heads))
+    rows = "".join(
+        "<tr>" + "".join(f"<td{_NUMBER if i > 1 else ''}>{escape(cell)}</td>" for i, cell in enumerate(cells)) + "</tr>"
+        for cells in shown_rows(comparison, record.axes)
+    )
+    body = (
+        f'<p class="hint">{escape(comparison.sentence)}. Anchors after the joint training; the line is what choosing between two '
+        "anchors at random would give.</p>"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+    return section("stitching", "Stitches beside their anchors", body)
 
 
 def architecture_section(record: RunRecord, picked: Member | None) -> str:

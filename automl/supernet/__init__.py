@@ -7,6 +7,7 @@ from automl._lazy import lazy_names
 if TYPE_CHECKING:
     from automl.supernet.build import build_supernet, load_skeleton
     from automl.supernet.calibration import CalibrationReport, calibrate, has_batch_norm
+    from automl.supernet.definition import SpaceDefinition
     from automl.supernet.schema import Skeleton, Slot, read_skeleton
     from automl.supernet.signals import SIGNAL_KINDS, ImageFormat, PayloadFormat, Signal
     from automl.supernet.supernet import Supernet
@@ -19,6 +20,7 @@ __all__ = [
     "Signal",
     "Skeleton",
     "Slot",
+    "SpaceDefinition",
     "Supernet",
     "build_supernet",
     "calibrate",
@@ -37,6 +39,7 @@ __getattr__ = lazy_names(
         "Signal": "automl.supernet.signals",
         "Skeleton": "automl.supernet.schema",
         "Slot": "automl.supernet.schema",
+        "SpaceDefinition": "automl.supernet.definition",
         "Supernet": "automl.supernet.supernet",
         "build_supernet": "automl.supernet.build",
         "calibrate": "automl.supernet.calibration",

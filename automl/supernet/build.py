@@ -1,4 +1,4 @@
-"""From a skeleton and a task to a supernet: resolves blocks, creates dimensions, checks that signals fit."""
+"""From a search space and a task to a supernet; for skeletons: resolves blocks, creates dimensions, checks that signals fit."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from torch import nn
 from automl.elastic import Choice, Concat, Repeat
 from automl.errors import ConfigError, MissingExtraError, PluginError, SpaceError, UnknownNameError, did_you_mean
 from automl.host import Family, Host
-from automl.space import Ordinal, SizeLike, as_ordinal, restrict
+from automl.space import Ordinal, Rule, SizeLike, as_ordinal, restrict
+from automl.supernet.definition import SpaceDefinition
 from automl.supernet.network import SkeletonNetwork, SlotNetwork
 from automl.supernet.schema import BlockEntry, Skeleton, Slot, read_skeleton
 from automl.supernet.signals import PayloadFormat, Signal
 from automl.supernet.supernet import Supernet
 from automl.tasks.task import Task
+from automl.yaml_file import read_yaml
 
-__all__ = ["build_supernet", "load_skeleton"]
+__all__ = ["build_skeleton", "build_supernet", "load_skeleton", "restricted_supernet"]
 
 _log = logging.getLogger(__name__)
 
 
-def load_skeleton(space: str, host: Host) -> Skeleton:
-    """Returns the skeleton of an installed space, or of a YAML file given by its path.
+def load_skeleton(space: str, host: Host) -> SpaceDefinition:
+    """Returns the definition of an installed space, or of a YAML file given by its path.
+
+    A file with the key ``kind`` is read by the installed space kind of that name, any other as a skeleton of slots.
 
     Raises:
         UnknownNameError: neither a space nor a file; offers the nearest names.
@@ -34,19 +38,27 @@ def load_skeleton(space: str, host: Host) -> Skeleton:
     """
     spaces = host.components("space")
     if space in spaces:
-        return read_skeleton(host.find("space", space).load())
+        return _read(host.find("space", space).load(), host)
     path = Path(space)
     if path.suffix in (".yaml", ".yml"):
-        return read_skeleton(path)
+        return _read(path, host)
     host.find("space", space)
     raise UnknownNameError("search space", space, spaces)
 
 
-def build_supernet(skeleton: Skeleton, task: Task, host: Host) -> Supernet:
-    """Builds the supernet of a skeleton for a task.
+def _read(path: Path, host: Host) -> SpaceDefinition:
+    file = read_yaml(path)
+    if not isinstance(file.data, dict) or "kind" not in file.data:
+        return read_skeleton(path)
+    kind: type[SpaceDefinition] = host.find("space-kind", str(file.data["kind"]), where=file.where(("kind",))).load()
+    return kind.parse(file)
+
+
+def build_supernet(skeleton: SpaceDefinition, task: Task, host: Host) -> Supernet:
+    """Builds the supernet of a search space for a task.
 
     Args:
-        skeleton: the validated search space.
+        skeleton: the validated search space, of any kind.
         task: gives the width of the input, the number of outputs and the default head.
         host: where blocks and signal kinds are looked up.
 
@@ -58,7 +70,35 @@ def build_supernet(skeleton: Skeleton, task: Task, host: Host) -> Supernet:
             f"{skeleton.where(('input',))}: the space takes the signal {skeleton.input!r}, the task gives {task.signal!r}; "
             "use a space or data that fit."
         )
+    return skeleton.build(task, host)
+
+
+def build_skeleton(skeleton: Skeleton, task: Task, host: Host) -> Supernet:
+    """Builds the supernet of a skeleton of slots; see ``build_supernet``."""
     return _Builder(skeleton, task, host).build()
+
+
+def restricted_supernet(definition: SpaceDefinition, network: nn.Module, *, forbidden: Sequence[Rule] = ()) -> Supernet:
+    """Returns a network as a supernet without forbidden combinations, of which dimensions keep what ``only`` lists.
+
+    Raises:
+        ConfigError: a rule or an entry of ``only`` does not fit the space; names its line.
+    """
+    try:
+        supernet = Supernet(network, forbidden=forbidden)
+    except SpaceError as error:
+        raise ConfigError(f"{definition.where(('forbid',))}: {error}") from error
+    if not definition.only:
+        return supernet
+    key: tuple[str, ...] = ("only",)
+    try:
+        for name, values in definition.kept.items():
+            key = ("only", name)
+            restrict(supernet.space, {name: values})
+        key = ("only",)
+        return Supernet(network, forbidden=forbidden, only=definition.kept)
+    except SpaceError as error:
+        raise ConfigError(f"{definition.where(key)}: {str(error).removeprefix(f'{key[-1]}: ')}") from error
 
 
 class _Builder:
@@ -81,25 +121,7 @@ class _Builder:
             head=self._head(self.signals[skeleton.output]),
             payload=self._format(skeleton.input),
         )
-        return self._supernet(network)
-
-    def _supernet(self, network: nn.Module) -> Supernet:
-        skeleton = self.skeleton
-        try:
-            supernet = Supernet(network, forbidden=skeleton.rules)
-        except SpaceError as error:
-            raise ConfigError(f"{skeleton.where(('forbid',))}: {error}") from error
-        if not skeleton.only:
-            return supernet
-        key: tuple[str, ...] = ("only",)
-        try:
-            for name, values in skeleton.kept.items():
-                key = ("only", name)
-                restrict(supernet.space, {name: values})
-            key = ("only",)
-            return Supernet(network, forbidden=skeleton.rules, only=skeleton.kept)
-        except SpaceError as error:
-            raise ConfigError(f"{skeleton.where(key)}: {str(error).removeprefix(f'{key[-1]}: ')}") from error
+        return restricted_supernet(skeleton, network, forbidden=skeleton.rules)
 
     def _format(self, kind: str) -> PayloadFormat:
         if kind not in self.formats:

@@ -11,18 +11,23 @@ head: auto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import networkx
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from automl.errors import ConfigError, did_you_mean
 from automl.options import parse_options
-from automl.space import Rule, Scalar
+from automl.space import Rule
+from automl.supernet.definition import KeptChoices, SpaceDefinition
 from automl.yaml_file import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from automl.host import Host
+    from automl.supernet.supernet import Supernet
+    from automl.tasks.task import Task
 
 __all__ = ["BlockEntry", "Skeleton", "Slot", "parse_skeleton", "read_skeleton"]
 
@@ -78,10 +83,8 @@ class Slot(BaseModel):
         return [self.source] if isinstance(self.source, str) else self.source
 
 
-class Skeleton(BaseModel):
+class Skeleton(SpaceDefinition):
     """A whole search space: slots, how they connect, and what is forbidden."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     space: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")] = Field(description="name of the space")
     description: str = Field("", description="one sentence for lists")
@@ -92,25 +95,23 @@ class Skeleton(BaseModel):
     forbid: list[dict[str, Any]] = Field(
         default_factory=list, description="combinations of dimension values not allowed"
     )
-    only: dict[str, Annotated[list[Scalar], Field(min_length=1)] | Scalar] = Field(
+    only: KeptChoices = Field(
         default_factory=dict, description="choices that dimensions keep; those left out are whole"
     )
 
-    _file: YamlFile | None = PrivateAttr(None)
+    @classmethod
+    def parse(cls, file: YamlFile) -> Skeleton:
+        return parse_skeleton(file)
 
-    def where(self, location: Sequence[int | str]) -> str:
-        """Returns "file:line: key" for a path of keys, or the space's name where it was not read from a file."""
-        return self._file.where(location) if self._file else f"{self.space}: {'.'.join(map(str, location))}"
+    def build(self, task: Task, host: Host) -> Supernet:
+        from automl.supernet.build import build_skeleton  # torch is needed for building only
+
+        return build_skeleton(self, task, host)
 
     @property
     def rules(self) -> list[Rule]:
         """The forbidden combinations as a space takes them."""
         return list(self.forbid)
-
-    @property
-    def kept(self) -> dict[str, list[Scalar]]:
-        """The choices that dimensions keep, by name."""
-        return {name: values if isinstance(values, list) else [values] for name, values in self.only.items()}
 
     def graph(self) -> networkx.DiGraph[str]:
         """Returns the slots as a graph from ``input`` to ``head``."""

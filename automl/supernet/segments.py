@@ -1,7 +1,8 @@
 """An extracted network as a chain of segments: where its forward pass can be cut, because a single value is alive there.
 
 A network of slots is cut behind every block of a slot that lies on the chain. Where paths run in parallel, several values
-are alive, and all slots up to the next single one form one segment. A network without slots is one segment.
+are alive, and all slots up to the next single one form one segment. A chain is cut between its segments; any other network is
+one segment.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final, final
 
 from torch import nn
 
+from automl.supernet.chain import ChainNetwork
 from automl.supernet.network import SkeletonNetwork, SlotNetwork
 from automl.supernet.signals import PayloadFormat
 
@@ -23,14 +25,17 @@ def cut_network(network: nn.Module) -> list[nn.Module]:
     Every segment maps one value to one value; the segments hold the modules of the network, not copies.
 
     Args:
-        network: an extracted network; one that is no ``SkeletonNetwork`` comes back as a single segment, and so does one
-            that runs a module in several segments, whose statistics would have to be shared between them.
+        network: an extracted network; one that is neither a ``SkeletonNetwork`` nor a ``ChainNetwork`` comes back as a
+            single segment, and so does one that runs a module in several segments, whose statistics would have to be shared
+            between them.
 
     Example:
         >>> len(cut_network(nn.Linear(2, 3)))
         1
     """
     whole: list[nn.Module] = [_Whole(network)]
+    if type(network) is ChainNetwork:
+        return _unless_shared(list(network.segments), whole)
     if type(network) is not SkeletonNetwork:
         return whole
     segments: list[nn.Module] = [_Pack(network.payload)]
@@ -51,6 +56,10 @@ def cut_network(network: nn.Module) -> list[nn.Module]:
     if pending:
         return whole
     segments.append(network.head)
+    return _unless_shared(segments, whole)
+
+
+def _unless_shared(segments: list[nn.Module], whole: list[nn.Module]) -> list[nn.Module]:
     seen = [id(module) for segment in segments for module in segment.modules()]
     return segments if len(seen) == len(set(seen)) else whole
 

@@ -9,7 +9,7 @@ import torch
 
 from automl.host import Host, Space
 from automl.host import Task as TaskRecord
-from automl.supernet import Skeleton, Supernet, build_supernet, load_skeleton
+from automl.supernet import SpaceDefinition, Supernet, build_supernet, load_skeleton
 from automl.tasks import Task
 from automl.testing.check import Check, expect
 from automl.testing.weights import assert_close, randomise
@@ -60,5 +60,5 @@ def _check_build(component: Space, task_record: TaskRecord, host: Host) -> None:
         assert_close(found, expected, tolerance=1e-10, what=f"{architecture.id}: extracted against active")
 
 
-def _skeleton(component: Space, host: Host) -> Skeleton:
+def _skeleton(component: Space, host: Host) -> SpaceDefinition:
     return load_skeleton(component.name, host)

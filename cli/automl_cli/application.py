@@ -27,6 +27,7 @@ from automl_cli.commands.report import report
 from automl_cli.commands.schema import schema
 from automl_cli.commands.search import search
 from automl_cli.commands.spaces import spaces
+from automl_cli.commands.stitch import stitch
 from automl_cli.commands.ticket import ticket
 
 __all__ = ["build_application"]
@@ -75,6 +76,7 @@ def build_application() -> typer.Typer:
         (rank_check, RUNS),
         (prune, RUNS),
         (reduce, RUNS),
+        (stitch, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
         (plugins, COMPONENTS),

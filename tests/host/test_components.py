@@ -93,5 +93,5 @@ def test_a_space_loads_as_the_path_of_its_file(tmp_path: Path) -> None:
 
 def test_every_kind_has_its_own_hook() -> None:
     hooks = [record.hook for record in KINDS.values()]
-    assert len(set(hooks)) == len(hooks) == 11
+    assert len(set(hooks)) == len(hooks) == 12
     assert all(record.kind == kind for kind, record in KINDS.items())

@@ -45,7 +45,7 @@ def _check_file(path: Path, host: Host) -> dict[str, Any]:
     from automl.yaml_file import read_yaml
 
     content = read_yaml(path).data
-    is_space = isinstance(content, dict) and "slots" in content
+    is_space = isinstance(content, dict) and not content.keys().isdisjoint(("slots", "kind"))
     return _check_job(None, str(path), host) if is_space else _check_job(path, None, host)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def front(
     if not record.summary:
         raise RunError(f"{folder}: the run has no front yet; 'automl search' with the same options goes on with it.")
     if as_json:
-        print_json(record.summary)
+        print_json(front_summary(record))
     else:
         print_front(record, limit=None if show_all else ROWS)
 
@@ -79,7 +79,20 @@ def front(
 def print_front(record: RunRecord, *, limit: int | None) -> None:
     """Prints the table of a front and the notes of its search."""
     from automl.report import front_table
+    from automl.report.stitching import compare_stitches, stitch_table
 
     results().print(front_table(record, limit=limit))
+    comparison = compare_stitches(record)
+    if comparison is not None:
+        results().print(stitch_table(comparison, record.axes))
+        print_result(f"Line:   {comparison.sentence}")
     for note in record.notes:
         print_result(f"Note:   {note}")
+
+
+def front_summary(record: RunRecord) -> dict[str, Any]:
+    """Returns the front as JSON values, for stitched networks with their comparison."""
+    from automl.report.stitching import compare_stitches
+
+    comparison = compare_stitches(record)
+    return {**record.summary, **({"stitching": comparison.to_json()} if comparison is not None else {})}

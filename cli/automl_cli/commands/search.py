@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl_cli.commands.front import ROWS, print_front
+from automl_cli.commands.front import ROWS, front_summary, print_front
 from automl_cli.console import print_json, print_result, report_progress
 from automl_cli.options import JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from automl.job_config import JobConfig
 
-__all__ = ["search"]
+__all__ = ["announce", "run_resolved", "search", "show_run"]
 
 
 def search(
@@ -102,12 +102,13 @@ def search(
     ]
     resolved = resolve_job(job, settings=given, assignments=[*shorthand, *(assignments or [])])
     folder = run_folder(name if name is not None else resolved.default_name(), runs)
-    _announce(resolved, folder, overwrite=overwrite)
-    _run(resolved, folder, overwrite=overwrite)
-    _show(folder, runs, as_json=as_json)
+    announce(resolved, folder, overwrite=overwrite)
+    run_resolved(resolved, folder, overwrite=overwrite)
+    show_run(folder, runs, as_json=as_json)
 
 
-def _announce(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+def announce(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+    """Says whether a run starts or goes on."""
     from automl.run_folder import Run
 
     if overwrite or not (folder / "job.yaml").is_file():
@@ -116,7 +117,8 @@ def _announce(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
         report_progress(f"Going on with the run in {folder}: what is done there is not done again")
 
 
-def _run(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+def run_resolved(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
+    """Runs a job, or goes on with it, with its progress shown; Ctrl-C stops it cleanly."""
     from automl_cli.interruption import stop_on_interrupt
     from automl_cli.progress_bars import show_progress
 
@@ -127,13 +129,16 @@ def _run(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
         run_job(job, folder, host=Host.load(), overwrite=overwrite, progress=progress, stop=stop)
 
 
-def _show(folder: Path, runs: Path, *, as_json: bool) -> None:
+def show_run(folder: Path, runs: Path, *, as_json: bool, **further: Any) -> None:
+    """Prints the front of a finished run, and what can be done with it; as JSON with ``further`` entries."""
     from automl.report import read_run
 
     record = read_run(folder, trials=False)
     page = folder / "report.html"
     if as_json:
-        print_json({"run": folder.name, "folder": str(folder), "report": str(page), "front": record.summary})
+        print_json(
+            {"run": folder.name, "folder": str(folder), "report": str(page), "front": front_summary(record), **further}
+        )
         return
     print_front(record, limit=ROWS)
     name = folder.name if runs == Path("runs") else str(folder)

@@ -54,7 +54,7 @@ def _show(name: str, data: str | None, *, as_json: bool) -> None:
     from automl.host import Host
     from automl.job import resolve_parts
     from automl.job_config import resolve_job
-    from automl.supernet import build_supernet
+    from automl.supernet import Skeleton, build_supernet
 
     host = Host.load()
     job = resolve_job(settings={"space": name, **({"data": data} if data is not None else {})})
@@ -67,7 +67,8 @@ def _show(name: str, data: str | None, *, as_json: bool) -> None:
         print_json({"space": name, "size": size, "data": parts.data, "skeleton": skeleton, **space.describe()})
         return
     console = results()
-    console.print(_diagram(parts.skeleton))
+    if isinstance(parts.skeleton, Skeleton):
+        console.print(_diagram(parts.skeleton))
     rows = []
     for dimension_name, dimension in space.dimensions.items():
         when = " and ".join(f"{parent} is {_joined(values)}" for parent, values in _conditions(space, dimension_name))
