@@ -25,6 +25,7 @@ from automl.training.compressor import Compressor, TrainingPlan
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
 from automl.training.identity import training_identity
+from automl.training.memory_order import order_weights, strided_pointwise_guarded
 from automl.training.optimisers import build_optimiser
 from automl.training.progress import Progress
 from automl.training.schedule import learning_rate
@@ -132,7 +133,7 @@ class _Training:
         self._identity: Final = training_identity(supernet, task, config, strategy, seed, fabric.world_size, compressor)
         fabric.to_device(supernet)
         if config.channels_last:
-            _order_weights(supernet, torch.channels_last)
+            order_weights(supernet, torch.channels_last)
         dtype = next((p.dtype for p in supernet.parameters() if p.is_floating_point()), torch.float32)
         task.to(fabric.device, dtype)
         optimiser = build_optimiser(supernet, config)
@@ -158,7 +159,11 @@ class _Training:
             state.notes = list(self._schedule_notes)
         self._write_history()
         self._show_start()
-        with _own_torch_generator(self._fabric.device), _modes_kept(self._supernet):
+        with (
+            _own_torch_generator(self._fabric.device),
+            _modes_kept(self._supernet),
+            strided_pointwise_guarded(self._supernet),
+        ):
             while state.epoch < config.epochs:
                 try:
                     self._epoch()
@@ -168,7 +173,7 @@ class _Training:
             state.average.apply()
         if config.channels_last:
             # Weights read from a file are in the usual order, and kernels of the two orders round differently.
-            _order_weights(self._supernet, torch.contiguous_format)
+            order_weights(self._supernet, torch.contiguous_format)
         self._supernet.activate(self._largest)
         return state.history
 
@@ -341,12 +346,6 @@ class _Training:
     def _show_start(self) -> None:
         if self._progress is not None and self._fabric.is_global_zero:
             self._progress.start(self._plan.total_steps, self._state.step)
-
-
-def _order_weights(module: nn.Module, order: torch.memory_format) -> None:
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=order)
 
 
 @contextmanager
