@@ -49,4 +49,5 @@ def _usual_order(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] |
     dangerous = (
         torch.is_grad_enabled() and isinstance(maps, Tensor) and maps.device.type == "cpu" and maps.shape[1] % _BLOCK
     )
-    return (maps.contiguous(), *inputs[1:]) if dangerous else None
+    # Maps of one channel count as contiguous in either order, so only a copy is sure to have the strides of the usual one.
+    return (maps.clone(memory_format=torch.contiguous_format), *inputs[1:]) if dangerous else None
