@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Remembered:
     """
 
     def __init__(self, run: Run) -> None:
-        host = Host()
+        host = Host.load()
         supernet, task, parts = load_supernet(run, host)
         self.space: Final = supernet.space
         self._evaluator: Final = make_evaluator(run, parts, supernet, task)
