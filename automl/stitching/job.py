@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from automl.atomic_write import disk_errors, write_atomically
+from automl.candidates_config import STITCH_TRAINING
 from automl.errors import ConfigError
 from automl.export.manifest import file_digest
 from automl.options import parse_options
@@ -26,8 +27,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "objectives": ["error", "macs"],
     "strategy": "stitch-joint",
     "warm_start": ["ends"],
-    # The anchors are trained: a tenth of the learning rate that starts from nothing, and no smoothing of the targets.
-    "training": {"epochs": 10, "learning_rate": 0.002, "warmup_epochs": 1.0, "label_smoothing": 0.0},
+    "training": dict(STITCH_TRAINING),
     # Every path is wanted with its error, not only the front.
     "evaluation": {"racing": False},
 }
