@@ -95,7 +95,7 @@ def _masked(front: Mapping[str, Any]) -> list[dict[str, str]]:
     if not masked:
         return []
     text = (
-        f"{masked} of {len(front['members'])} members have masked weights, which take as long as others: their costs are those of "
-        "their dense bases, but for what zeros save in a file"
+        f"{masked} of {len(front['members'])} members have masked weights, which take as long as others: their costs are those "
+        "of their dense bases, but for what zeros save in a file"
     )
     return [{"kind": "masked", "text": text}]

@@ -107,7 +107,7 @@ def _definition(
     own = sorted(options.keys() & {"kind", "space", "input", "anchors"})
     if own:
         raise ConfigError(f"stitches.options: {own[0]!r} follows from the job; leave it out.")
-    kind: type[SpaceDefinition] = host.find("space_kind", "stitched", where="candidates").load()
+    kind: type[SpaceDefinition] = host.find("space-kind", "stitched", where="candidates").load()
     content = {
         **options,
         "kind": "stitched",
