@@ -67,7 +67,12 @@ def job(folder: Path, **settings: Any) -> JobConfig:
         "searcher": "random",
         "seed": 5,
     }
-    assignments = ["training.epochs=2", "training.validation_subnets=1", "evaluation.anchors=1", "training.batch_size=16"]
+    assignments = [
+        "training.epochs=2",
+        "training.validation_subnets=1",
+        "evaluation.anchors=1",
+        "training.batch_size=16",
+    ]
     return resolve_job(settings={**given, **settings}, assignments=assignments)
 
 
@@ -120,7 +125,10 @@ def test_values_of_every_kind_are_those_of_its_network(opened: OpenRun, history:
         assert not problems
         for entrant in entrants[-2:]:
             network = entrant.build()
-            model, error = network.candidate.model, opened.task.evaluate(network.candidate.model, "validation", 16)["error"]
+            model, error = (
+                network.candidate.model,
+                opened.task.evaluate(network.candidate.model, "validation", 16)["error"],
+            )
             values = dict(zip(("error", "macs", "sparse-size"), entrant.measurement.values or (), strict=True))
             assert values["error"] == pytest.approx(error)
             assert values["sparse-size"] == sparse_bytes(model)
@@ -295,9 +303,7 @@ def test_every_kind_is_rebuilt_and_measured_in_a_runtime(finished: Run, host: Ho
             assert values[member["id"]] == base
 
 
-def test_what_works_with_subnetworks_only_refuses_others_in_one_line(
-    finished: Run, host: Host, tmp_path: Path
-) -> None:
+def test_what_works_with_subnetworks_only_refuses_others_in_one_line(finished: Run, host: Host, tmp_path: Path) -> None:
     run = copied_with_all_kinds(finished, host, tmp_path)
     front = run.read_json("front.json")
     ticket = next(m for m in front["members"] if m["kind"] == "ticket")
