@@ -116,7 +116,7 @@ def test_all_kinds_are_measured_and_the_front_is_the_best_of_all(
     for member in front["members"]:
         assert set(member["measured"]) == {"error", "macs", "sparse-size"}
         assert "error" in member["test"]
-    assert {m["kind"] for m in front["members"]} > {"ticket"}
+    assert "ticket" in {m["kind"] for m in front["members"]}  # the sparsest network of the cheapest member
 
 
 def test_values_of_every_kind_are_those_of_its_network(opened: OpenRun, history: list[Measurement]) -> None:
@@ -186,7 +186,8 @@ def test_channel_ticket_is_smaller_in_every_cost_and_no_objective_is_added(host:
     assert not problems
     assert network.dense is None
     assert network.timing == entrant.id
-    assert entrant.measurement.values is not None and base.values is not None
+    assert entrant.measurement.values is not None
+    assert base.values is not None
     assert entrant.measurement.values[1] < base.values[1]
     dense = opened.supernet.extract(base.architecture)
     assert count_params(network.candidate.model) < count_params(dense)
@@ -385,7 +386,7 @@ def test_spread_positions_are_distinct_in_order_and_hold_both_ends(length: int, 
     assert len(places) == min(length, count)
     assert all(0 <= place < length for place in places)
     if length and count > 1:
-        assert places[0] == 0 and places[-1] == length - 1
+        assert (places[0], places[-1]) == (0, length - 1)
 
 
 def test_members_to_prune_lie_on_the_searched_front_and_depend_on_nothing_else(history: list[Measurement]) -> None:
