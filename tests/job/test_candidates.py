@@ -45,7 +45,7 @@ space: image/small
 input: image
 slots:
   stem:   {from: input, blocks: [vision.conv_stem], width: [4, 6], stride: 2}
-  stage1: {from: stem, blocks: [vision.mbconv, vision.residual], width: [6, 8], depth: [1, 2]}
+  stage1: {from: stem, blocks: [vision.mbconv, vision.residual], width: [6, 8], depth: [2, 3]}
 output: stage1
 """
 
