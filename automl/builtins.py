@@ -192,6 +192,12 @@ def automl_objectives() -> list[Objective]:
         Objective(
             name="size", summary="Bytes of parameters and buffers", target="automl.objectives.size:Size", unit="B"
         ),
+        Objective(
+            name="sparse-size",
+            summary="Bytes of parameters and buffers with zeros left out by a bit mask, for pruned networks",
+            target="automl.objectives.sparse_size:SparseSize",
+            unit="B",
+        ),
     ]
 
 

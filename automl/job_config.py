@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from automl.candidates_config import KindName, StitchesConfig, TicketsConfig, with_sparse_size
 from automl.errors import ConfigError, did_you_mean
 from automl.options import parse_options
 from automl.training.config import TrainingConfig
@@ -33,6 +34,7 @@ ObjectiveEntry: TypeAlias = str | dict[str, dict[str, Any]]
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
 EXTENDABLE: Final = frozenset({"failures_in_a_row", "patience", "time_budget", "trials"})
 """Settings that may differ when a run is continued: they only say when to stop."""
+_DEFAULT_OBJECTIVES: Final[list[ObjectiveEntry]] = ["error", "latency"]
 _DURATION: Final = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -120,7 +122,7 @@ class JobConfig(BaseModel):
     data: str | None = Field(None, description="built-in data or a path; left out: the task's own default")
     task_options: dict[str, Any] = Field(default_factory=dict, description="options of the task")
     objectives: Annotated[list[ObjectiveEntry], Field(min_length=1)] = Field(
-        default_factory=lambda: list[ObjectiveEntry](["error", "latency"]), description="quantities to minimise"
+        default_factory=lambda: list(_DEFAULT_OBJECTIVES), description="quantities to minimise"
     )
     constraints: list[str] = Field(
         default_factory=list, description="bounds such as 'latency<=2ms' or '10k<=params<=100k'"
@@ -150,9 +152,27 @@ class JobConfig(BaseModel):
         description="what is measured first: earlier runs by name or path, 'ends', 'stratified', 'stratified:N'",
     )
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
+    candidates: Annotated[list[KindName], Field(min_length=1)] = Field(
+        default_factory=lambda: list[KindName](["subnets"]),
+        description="kinds of network in the front: 'subnets' of the search, 'stitches' between some of them, pruned 'tickets'",
+    )
+    stitches: StitchesConfig = Field(default_factory=StitchesConfig, description="how candidates are stitched")
+    tickets: TicketsConfig = Field(default_factory=TicketsConfig, description="how candidates are pruned")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the supernet is trained")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="seed of everything")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sparse_size(cls, value: Any) -> Any:
+        return with_sparse_size(value, _DEFAULT_OBJECTIVES) if isinstance(value, Mapping) else value
+
+    @field_validator("candidates")
+    @classmethod
+    def _subnets_first(cls, value: list[KindName]) -> list[KindName]:
+        if "subnets" not in value:
+            raise ValueError("stitches and tickets are made of subnets: name 'subnets', too")
+        return [kind for kind in get_args(KindName) if kind in value]
 
     @field_validator("time_budget", mode="before")
     @classmethod
@@ -185,6 +205,8 @@ class JobConfig(BaseModel):
         settings = {k: v for k, v in self.to_dict().items() if k not in EXTENDABLE}
         if self.compressor is None:  # jobs from before there were compressors keep their names
             settings = {k: v for k, v in settings.items() if k not in ("compressor", "compressor_options")}
+        if self.candidates == ["subnets"]:  # so do those from before there were other candidates
+            settings = {k: v for k, v in settings.items() if k not in ("candidates", "stitches", "tickets")}
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=3).hexdigest()
         parts = (Path(self.space).stem if self.space.endswith((".yaml", ".yml")) else self.space, self.data or "")
         words = [

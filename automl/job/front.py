@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from automl.errors import ConfigError, RunError, did_you_mean
+from automl.job.candidates.kind import Entrant, Network, measure_networks
 from automl.job.evaluation import Evaluator
 from automl.objectives.constraints import Constraint
 from automl.objectives.objective import Objective
 from automl.progress import Progress
 from automl.search.hypervolume import hypervolume
-from automl.search.measurement import Measurement
 from automl.search.pareto import knee, pareto_front
 from automl.search.remeasured import contenders
 
-__all__ = ["build_front", "pick_members"]
+__all__ = ["build_front", "pick_members", "pick_subnets"]
 
 
 def build_front(
-    measurements: Sequence[Measurement],
+    entrants: Sequence[Entrant],
     evaluator: Evaluator,
     objectives: Sequence[Objective],
     *,
@@ -29,7 +29,7 @@ def build_front(
     constraints: Sequence[Constraint] = (),
     progress: Progress,
 ) -> dict[str, Any]:
-    """Returns the content of ``front.json`` that follows from a finished search.
+    """Returns the content of ``front.json`` that follows from all candidates, of whatever kinds.
 
     Where an objective is not repeatable, the best of the search are partly the luckiest. So the first fronts (as many as
     fit into ``CONTENDERS``) are measured again, all interleaved, and the reported front is the one of the second
@@ -37,26 +37,25 @@ def build_front(
     again is on the front only if every one of them does. Nothing here depends on the test part, which is measured last and
     for the members only.
     """
-    feasible = [m for m in measurements if m.feasible]
+    feasible = [e for e in entrants if e.measurement.feasible]
     if not feasible:
-        failed = sum(m.values is None for m in measurements)
-        reasons = "every candidate failed" if failed == len(measurements) else "no candidate met all constraints"
-        progress.note(f"the front is empty: {reasons} ({len(measurements)} measured, {failed} failed)")
+        failed = sum(e.measurement.values is None for e in entrants)
+        reasons = "every candidate failed" if failed == len(entrants) else "no candidate met all constraints"
+        progress.note(f"the front is empty: {reasons} ({len(entrants)} measured, {failed} failed)")
         return {"members": [], "picks": {}, "hypervolume": 0.0, "reference": []}
     noisy = [o.final() for o in (*objectives, *limits) if not o.repeatable]
-    predicted = [o.name for o in (*objectives, *limits) if o.final() is not o]
-    chosen_again = contenders(feasible, noisy=bool(noisy))
+    chosen_again = _contenders(feasible, noisy=bool(noisy))
     progress.begin("measuring the front", len(chosen_again), "model")
-    candidates = [evaluator.candidate(m.architecture)[0] for m in chosen_again]
-    again = evaluator.measure(candidates, noisy) if noisy else [{} for _ in chosen_again]
+    networks = [entrant.build() for entrant in chosen_again]
+    again = measure_networks(evaluator, networks, noisy)
     members = []
-    for measurement, candidate, values in zip(chosen_again, candidates, again, strict=True):
+    for entrant, network, values in zip(chosen_again, networks, again, strict=True):
         if isinstance(values, Exception):
-            progress.note(f"{measurement.architecture.id} failed when it was measured again: {values}")
+            progress.note(f"{entrant.id} failed when it was measured again: {values}")
             continue
-        measured = {o.name: _recorded(measurement, o.name) for o in objectives}
+        measured = {o.name: _recorded(entrant, o.name) for o in objectives}
         measured.update({name: value.to_json() for name, value in values.items()})
-        members.append((measurement, candidate, measured, {n: dict(v.context) for n, v in values.items()}))
+        members.append((entrant, network, measured, {n: dict(v.context) for n, v in values.items()}))
     if not members:
         progress.end()
         raise RunError("no member of the front could be measured again; see the notes above.")
@@ -70,27 +69,16 @@ def build_front(
         feasible_still = [True] * len(members)
     final = np.array([[measured[o.name]["value"] for o in objectives] for _, _, measured, _ in members])
     chosen = sorted(pareto_front(final).tolist(), key=lambda i: tuple(final[i]))
+    predicted = [o.name for o in (*objectives, *limits) if o.final() is not o]
     entries, context = [], {}
     for i in chosen:
-        measurement, candidate, measured, contexts = members[i]
-        entries.append(
-            {
-                "id": measurement.architecture.id,
-                "kind": "subnet",
-                "number": measurement.number,
-                "architecture": dict(measurement.architecture),
-                "searched": {o.name: _recorded(measurement, o.name)["value"] for o in objectives},
-                "predicted": {name: _compared(_recorded(measurement, name), measured[name]) for name in predicted},
-                "measured": measured,
-                "test": candidate.quality("test"),
-                "feasible": feasible_still[i],
-            }
-        )
+        entrant, network, measured, contexts = members[i]
+        entries.append(_entry(entrant, network, objectives, measured, predicted, feasible=feasible_still[i]))
         context.update(contexts)
         progress.advance()
     progress.end()
     front = final[chosen]
-    reference = _reference(np.array([m.values for m in feasible]))
+    reference = _reference(np.array([e.measurement.values for e in feasible]))
     picks = {"knee": entries[knee(front)]["id"]}
     picks.update({f"best:{o.name}": entries[int(np.argmin(front[:, k]))]["id"] for k, o in enumerate(objectives)})
     return {
@@ -100,6 +88,38 @@ def build_front(
         "reference": reference.tolist(),
         "context": context,
     }
+
+
+def _entry(
+    entrant: Entrant,
+    network: Network,
+    objectives: Sequence[Objective],
+    measured: Mapping[str, Mapping[str, Any]],
+    predicted: Sequence[str],
+    *,
+    feasible: bool,
+) -> dict[str, Any]:
+    """A member as ``front.json`` holds it. What was never seen before the front was measured counts as searched then."""
+    measurement = entrant.measurement
+    return {
+        "id": entrant.id,
+        "kind": entrant.kind,
+        "number": measurement.number if entrant.searched else None,
+        "architecture": dict(measurement.architecture),
+        **({"origin": dict(entrant.origin)} if entrant.origin else {}),
+        "searched": {o.name: _recorded(entrant, o.name)["value"] for o in objectives},
+        "predicted": {
+            name: _compared(_recorded(entrant, name), measured[name]) for name in predicted if entrant.searched
+        },
+        "measured": dict(measured),
+        "test": network.candidate.quality("test"),
+        "feasible": feasible,
+    }
+
+
+def _contenders(entrants: Sequence[Entrant], *, noisy: bool) -> list[Entrant]:
+    by_measurement = {id(entrant.measurement): entrant for entrant in entrants}
+    return [by_measurement[id(m)] for m in contenders([e.measurement for e in entrants], noisy=noisy)]
 
 
 def pick_members(front: Mapping[str, Any], expression: str) -> list[dict[str, Any]]:
@@ -117,7 +137,7 @@ def pick_members(front: Mapping[str, Any], expression: str) -> list[dict[str, An
     if expression == "all-front":
         return members
     wanted = front["picks"].get(expression, expression)
-    found = [m for m in members if m["id"].startswith(wanted)]
+    found = [m for m in members if m["id"] == wanted] or [m for m in members if m["id"].startswith(wanted)]
     if len(found) == 1:
         return found
     choices = [*front["picks"], "all-front", *(m["id"] for m in members)]
@@ -126,13 +146,32 @@ def pick_members(front: Mapping[str, Any], expression: str) -> list[dict[str, An
     raise ConfigError(f"--pick {expression}: no such member of the front.{did_you_mean(expression, choices)}")
 
 
+def pick_subnets(front: Mapping[str, Any], expression: str) -> list[dict[str, Any]]:
+    """Returns members as ``pick_members`` does, for what can be done with subnetworks of the supernet only.
+
+    Raises:
+        RunError: the front is empty.
+        ConfigError: nothing is called so, or it is a ticket or a stitch.
+    """
+    picked = pick_members(front, expression)
+    subnets = [m for m in picked if m.get("kind", "subnet") == "subnet"]
+    if subnets and (expression == "all-front" or len(subnets) == len(picked)):
+        return subnets
+    other = next(m for m in picked if m not in subnets)
+    names = ", ".join(m["id"] for m in front["members"] if m.get("kind", "subnet") == "subnet")
+    raise ConfigError(
+        f"--pick {expression}: {other['id']} is a {other['kind']}, and this works with subnetworks of the supernet only"
+        + (f"; those of the front are {names}." if names else "; the front has none.")
+    )
+
+
 def _meets(measured: Mapping[str, Mapping[str, Any]], constraints: Sequence[Constraint]) -> bool:
     """Whether the values that were measured again meet their constraints; the others were met in the search."""
     return all(c.met(measured[c.objective]["value"]) for c in constraints if c.objective in measured)
 
 
-def _recorded(measurement: Measurement, name: str) -> dict[str, Any]:
-    recorded: dict[str, Any] = measurement.details["measured"][name]
+def _recorded(entrant: Entrant, name: str) -> dict[str, Any]:
+    recorded: dict[str, Any] = entrant.measurement.details["measured"][name]
     return recorded
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from automl.host import Host
+from automl.job.opened import open_ledger
 from automl.job.parts import resolve_parts
-from automl.job.run import open_ledger
 from automl.run_folder import Run
 from automl.search.reduce import Reduction, reduce_space
 from automl.space import restrict

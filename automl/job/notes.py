@@ -49,7 +49,7 @@ def search_notes(
         objectives: what was minimised.
         constraints: bounds, in the order of the violations.
     """
-    members: Sequence[Mapping[str, Any]] = front["members"]
+    members: Sequence[Mapping[str, Any]] = [m for m in front["members"] if m.get("kind", "subnet") == "subnet"]
     notes = [("ended", f"ended after {len(history)} candidates: {history.ending.message}")]
     notes += [("failures", text) for text in _failures(history)]
     notes += [("infeasible", text) for text in _infeasible(history, constraints)]

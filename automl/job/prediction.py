@@ -11,8 +11,8 @@ from typing import Final
 
 from automl.errors import ConfigError, RunError, SpaceError
 from automl.host import Host
+from automl.job.opened import open_ledger
 from automl.job.parts import resolve_parts
-from automl.job.run import open_ledger
 from automl.run_folder import Run
 from automl.search.measurement import Measurement
 from automl.search.prediction import PredictedValue, predict

@@ -13,59 +13,33 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-import safetensors.torch
 from torch import nn
 
-from automl.atomic_write import disk_errors, write_atomically
+from automl.atomic_write import disk_errors
 from automl.errors import ConfigError, RunError
-from automl.export import ExportResult, export_model
 from automl.host import Host
-from automl.job.evaluation import Evaluator
-from automl.job.front import pick_members
+from automl.job.front import pick_subnets
+from automl.job.opened import OpenRun, open_run
 from automl.job.parts import build_component
+from automl.job.pruned_network import PROOF_BATCH, RESULT, TICKET, WEIGHTS, without_channels, write_weights
 from automl.job.pruning_progress import PruningProgress
-from automl.job.run import load_supernet, make_evaluator
-from automl.objectives.size import inference_state, state_bytes
+from automl.objectives.size import state_bytes
 from automl.options import parse_options
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
 from automl.space import Architecture
-from automl.supernet import Supernet
 from automl.tasks.task import Task
-from automl.tickets import (
-    ChannelGroup,
-    Pruner,
-    Ticket,
-    find_channel_groups,
-    prune_network,
-    remove_channels,
-    storage_report,
-)
+from automl.tickets import ChannelGroup, Pruner, Ticket, find_channel_groups, prune_network, storage_report
 from automl.tickets.channels import prove_removal
 from automl.tickets.masks import Masks
 from automl.tickets.ticket import weights_digest
 from automl.training import TrainingConfig
 
-__all__ = [
-    "RESULT",
-    "TICKET",
-    "WEIGHTS",
-    "PruneRequest",
-    "export_pruned",
-    "measure_errors",
-    "prune_picked",
-    "training_of",
-    "write_weights",
-]
+__all__ = ["PruneRequest", "measure_errors", "prune_member", "prune_picked", "training_after", "training_of"]
 
-RESULT: Final = "result.json"
-TICKET: Final = "ticket.safetensors"
-WEIGHTS: Final = "weights.safetensors"
 _RATE_SHARE: Final = 0.25
-_PROOF_BATCH: Final = 5
 
 
 @dataclass(frozen=True)
@@ -109,26 +83,65 @@ def prune_picked(
     build_component(host, "compressor", request.schedule, request.options, where="prune")
     config = training_of(run, request.training)
     seed = run.job.seed if request.seed is None else request.seed
-    members = pick_members(run.read_json("front.json"), expression)
+    members = pick_subnets(run.read_json("front.json"), expression)
     with run.lock():
-        supernet, task, parts = load_supernet(run, host)
-        evaluator = make_evaluator(run, parts, supernet, task)
-        results = []
-        for member in members:
-            compressor = build_component(host, "compressor", request.schedule, request.options, where="prune")
-            assert isinstance(compressor, Pruner)
-            pruning = _Pruning(run, supernet, task, evaluator, member, compressor, config, seed)
-            results.append(pruning.result(progress, stop))
-    return results
+        opened = open_run(run, host)
+        space = opened.supernet.space
+        return [
+            prune_member(opened, space.architecture(m["architecture"]), request, config, seed, progress, stop)
+            for m in members
+        ]
+
+
+def prune_member(
+    opened: OpenRun,
+    architecture: Architecture,
+    request: PruneRequest,
+    config: TrainingConfig,
+    seed: int,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Prunes one subnetwork of a run that this process has locked; goes on where that was interrupted.
+
+    Args:
+        opened: the run.
+        architecture: the subnetwork.
+        request: schedule and options.
+        config: the training.
+        seed: seed of the training.
+        progress: shown the steps.
+        stop: asked after each step.
+
+    Returns:
+        The content of ``result.json``.
+
+    Raises:
+        ConfigError: an option does not fit the network or the training.
+        RunError: the folder belongs to other weights, or cannot be written.
+        ExportError: channels were taken out and the smaller network does not equal the masked one.
+    """
+    compressor = build_component(opened.host, "compressor", request.schedule, request.options, where="prune")
+    assert isinstance(compressor, Pruner)
+    return _Pruning(opened, architecture, compressor, config, seed).result(progress, stop)
 
 
 def training_of(run: Run, changes: Mapping[str, Any], where: str = "training") -> TrainingConfig:
-    """Returns the training of a run as it suits a network that is trained already: a quarter of the learning rate, 20 epochs.
+    """Returns the training of a run as it suits a network that is trained already; see ``training_after``."""
+    return training_after(run.job.training, changes, where)
+
+
+def training_after(own: TrainingConfig, changes: Mapping[str, Any], where: str) -> TrainingConfig:
+    """Returns a training as it suits a network that is trained already: a quarter of the learning rate, 20 epochs.
+
+    Args:
+        own: how the network was trained.
+        changes: settings of the user's.
+        where: what messages start with.
 
     Raises:
         ConfigError: a change is unknown or out of range.
     """
-    own = run.job.training
     suited = {
         "epochs": 20,
         "learning_rate": own.learning_rate * _RATE_SHARE,
@@ -139,69 +152,30 @@ def training_of(run: Run, changes: Mapping[str, Any], where: str = "training") -
     return parse_options(TrainingConfig, {**own.model_dump(), **suited, **changes}, where)
 
 
-def export_pruned(
-    run: Run, results: Sequence[Mapping[str, Any]], formats: Sequence[str], *, host: Host
-) -> list[ExportResult]:
-    """Exports pruned networks, each file proven equal to the network whose errors were measured.
-
-    A network without whole channels is exported in its smaller form; masked zeros are part of the weights.
-
-    Raises:
-        ExportError: a file does not reproduce the network; nothing is left behind.
-        RunError: the weights in the folder are not those of the ticket.
-    """
-    supernet, task, parts = load_supernet(run, host)
-    evaluator = make_evaluator(run, parts, supernet, task)
-    exported = []
-    for result in results:
-        folder = run.path("tickets") / result["id"]
-        architecture = supernet.space.architecture(result["architecture"])
-        model = _restored(evaluator, architecture, folder)
-        ticket = Ticket.load(folder / TICKET)
-        if result["channels"]:
-            inputs = task.example_inputs(_PROOF_BATCH)
-            groups = find_channel_groups(supernet, architecture, model, inputs)
-            model = _without_channels(model, groups, ticket.masks)
-        metadata = {
-            "run": run.name,
-            "ticket": {key: result[key] for key in ("id", "method", "sparsity", "storage", "channels")},
-            "metrics": result["after"],
-            "space_digest": supernet.space.digest,
-            "seed": result["seed"],
-        }
-        exported.append(
-            export_model(model, task, architecture, folder / "exports", formats, metadata=metadata, host=host)
-        )
-    return exported
-
-
 class _Pruning:
     """One member, one method."""
 
     def __init__(
         self,
-        run: Run,
-        supernet: Supernet,
-        task: Task,
-        evaluator: Evaluator,
-        member: Mapping[str, Any],
+        opened: OpenRun,
+        architecture: Architecture,
         compressor: Pruner,
         config: TrainingConfig,
         seed: int,
     ) -> None:
-        self._run: Final = run
-        self._supernet: Final = supernet
-        self._task: Final = task
-        self._evaluator: Final = evaluator
-        self._architecture: Final = supernet.space.architecture(member["architecture"])
+        self._run: Final = opened.run
+        self._supernet: Final = opened.supernet
+        self._task: Final = opened.task
+        self._evaluator: Final = opened.evaluator
+        self._architecture: Final = architecture
         self._compressor: Final = compressor
         self._config: Final = config
         self._seed: Final = seed
         self._method: Final = {"name": compressor.name, **compressor.describe()}
         settings = json.dumps([self._method, config.model_dump(mode="json"), seed], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()
-        self._id: Final = f"{member['id']}-{digest}"
-        self._member: Final = str(member["id"])
+        self._member: Final = architecture.id
+        self._id: Final = f"{self._member}-{digest}"
 
     def result(self, progress: Progress, stop: Callable[[], bool]) -> dict[str, Any]:
         candidate, _ = self._evaluator.candidate(self._architecture)
@@ -214,7 +188,7 @@ class _Pruning:
                     f"{folder}: belongs to other weights; were those of the run changed since? Remove the folder."
                 )
             return known
-        inputs = self._task.example_inputs(_PROOF_BATCH)
+        inputs = self._task.example_inputs(PROOF_BATCH)
         groups = find_channel_groups(self._supernet, self._architecture, base, inputs)
         self._compressor.couple(groups)
         before = measure_errors(base, self._task, self._config)
@@ -276,7 +250,7 @@ class _Pruning:
         """Takes dead channels out and proves that nothing changed; None if whole channels were not asked for."""
         if self._compressor.choices.granularity != "channel":
             return None
-        small = _without_channels(model, groups, masks)
+        small = without_channels(model, groups, masks)
         return {
             "parameters": sum(p.numel() for p in small.parameters()),
             "bytes": state_bytes(small),
@@ -284,37 +258,7 @@ class _Pruning:
         }
 
 
-def _without_channels(model: nn.Module, groups: Sequence[ChannelGroup], masks: Masks) -> nn.Module:
-    small = copy.deepcopy(model)
-    for group in groups:
-        if all(name in masks for name, _ in group.weights):
-            remove_channels(small, group, group.dead(masks))
-    return small
-
-
 def measure_errors(model: nn.Module, task: Task, config: TrainingConfig) -> dict[str, dict[str, float]]:
     """Returns the metrics of a network on the validation and the test part."""
     size = config.evaluation_batch_size
     return {part: task.evaluate(model, part, size) for part in ("validation", "test")}
-
-
-def write_weights(path: Path, model: nn.Module) -> None:
-    """Writes what inference needs of a network (safetensors); atomic."""
-    state = {name: tensor.cpu().contiguous().clone() for name, tensor in inference_state(model).items()}
-    write_atomically(path, safetensors.torch.save(state))
-
-
-def _restored(evaluator: Evaluator, architecture: Architecture, folder: Path) -> nn.Module:
-    """The pruned network from its file, checked against its ticket."""
-    candidate, _ = evaluator.candidate(architecture)
-    model, path = candidate.model, folder / WEIGHTS
-    try:
-        state = safetensors.torch.load_file(path)
-        model.load_state_dict(state, strict=False)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path}: missing, damaged or of another network: {str(error).splitlines()[0]}") from error
-    if weights_digest(model) != Ticket.load(folder / TICKET).weights:
-        raise RunError(
-            f"{path}: not the weights that the ticket beside it was written with; remove the folder and prune again."
-        )
-    return model

@@ -23,8 +23,8 @@ import numpy as np
 from automl.errors import RunError
 from automl.host import Host
 from automl.job.evaluation import Evaluator
+from automl.job.opened import load_supernet, task_and_supernet
 from automl.job.rank_agreement import RankCorrelation, rank_correlation
-from automl.job.run import load_supernet, task_and_supernet
 from automl.job_config import JobConfig
 from automl.objectives.error import Error
 from automl.progress import Progress, SilentProgress

@@ -3,47 +3,45 @@
 Each stage leaves a file that says it is done, so running the same job again does what is still missing:
 
     split.json, warm_start.json → early.jsonl, training.ckpt … supernet-ticket.safetensors, supernet.safetensors → ranges.json
-    → ledger.log, searcher.json → front.json → report.html
+    → ledger.log, searcher.json → stitches/<digest>/, tickets/<id>/ → front.json → report.html
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from automl.errors import AutomlError, ConstraintError, InterruptedJobError
+from automl.errors import ConstraintError, InterruptedJobError
 from automl.host import Host
+from automl.job.candidates.all_kinds import KINDS
 from automl.job.early_search import EarlySearch
 from automl.job.evaluation import Evaluator
-from automl.job.front import build_front
-from automl.job.notes import search_notes
+from automl.job.finish import finish_job
+from automl.job.opened import OpenRun, make_evaluator, open_ledger, task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
 from automl.job.staged_evaluation import search_evaluation
 from automl.job.supernet_ticket import save_supernet_ticket
+from automl.job.training_progress import TrainingProgress
 from automl.job.warm_start import read_warm_start, resolve_warm_start, write_warm_start
 from automl.job_config import JobConfig
-from automl.objectives.context import cpu_name, versions
 from automl.objectives.feasibility import constraint_ranges
 from automl.objectives.units import format_value
 from automl.progress import Progress, SilentProgress
-from automl.report import write_report
 from automl.run_folder import Run
 from automl.search.driver import History, run_search
 from automl.search.frontier import Frontier
-from automl.search.ledger import Ledger
 from automl.search.measurement import Measurement, Outcome
 from automl.search.stopping import Patience
 from automl.space import Architecture, Ordinal
-from automl.supernet import Supernet, build_supernet
+from automl.supernet import Supernet
 from automl.tasks.task import Task
 from automl.training import train
 
-__all__ = ["load_supernet", "make_evaluator", "open_ledger", "run_job"]
+__all__ = ["run_job"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +72,8 @@ def run_job(
     progress = progress or SilentProgress()
     parts = resolve_parts(job, host)
     task, supernet = task_and_supernet(job, parts, host)
+    for name in job.candidates:
+        KINDS[name].check(job, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
     initial = None if overwrite else read_warm_start(folder, job.warm_start, supernet.space)
     if initial is None:
@@ -106,64 +106,8 @@ def run_job(
         _ranges(run, parts, supernet, evaluator, progress)
         first = list(dict.fromkeys([*initial, *early.first()]))
         history = _search(run, parts, supernet, evaluator, first, host, progress, stop)
-        _finish(run, parts, supernet, task, evaluator, history, host, progress)
+        finish_job(OpenRun(run, host, parts, task, supernet, evaluator), history, progress, stop)
     return run
-
-
-def load_supernet(run: Run, host: Host) -> tuple[Supernet, Task, JobParts]:
-    """Returns the trained supernet of a run with its task and parts.
-
-    Raises:
-        RunError: the run has not come that far, or a file is damaged.
-    """
-    parts = resolve_parts(run.job, host)
-    task, supernet = task_and_supernet(run.job, parts, host, split=run.read_json("split.json"))
-    supernet.load(run.path("supernet.safetensors"))
-    return supernet, task, parts
-
-
-def make_evaluator(run: Run, parts: JobParts, supernet: Supernet, task: Task) -> Evaluator:
-    """Returns the evaluator that measures candidates of a run, always in the same way."""
-
-    def remember(digest: str, context: Mapping[str, Any]) -> None:
-        known = run.read_json("contexts.json") if run.has("contexts.json") else {}
-        if digest not in known:
-            run.write_json("contexts.json", {**known, digest: dict(context)})
-
-    return Evaluator(
-        supernet,
-        task,
-        objectives=parts.objectives,
-        limits=parts.limits,
-        constraints=parts.constraints,
-        config=run.job.evaluation,
-        seed=run.job.seed,
-        remember_context=remember,
-    )
-
-
-def open_ledger(run: Run, parts: JobParts, supernet: Supernet, *, read_only: bool = False) -> Ledger:
-    """Opens the ledger of a run."""
-    return Ledger(
-        run.job.storage or run.path("ledger.log"),
-        space=supernet.space,
-        objectives=[o.name for o in parts.objectives],
-        study_name=run.name if run.job.storage else "search",
-        read_only=read_only,
-    )
-
-
-def task_and_supernet(
-    job: JobConfig, parts: JobParts, host: Host, split: Mapping[str, list[int]] | None = None
-) -> tuple[Task, Supernet]:
-    """Loads the data and builds the supernet with the initial weights that the seed of the job decides."""
-    task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(job.seed)
-        parts.skeleton.check(task)
-        supernet = build_supernet(parts.skeleton, task, host)
-        parts.strategy.prepare(supernet, job.training)
-    return task, supernet
 
 
 def _train(
@@ -180,7 +124,7 @@ def _train(
     if weights.is_file():
         supernet.load(weights)
         return
-    shown = _TrainingProgress(progress, stop)
+    shown = TrainingProgress(progress, stop, "training the supernet")
     try:
         train(
             supernet,
@@ -200,31 +144,6 @@ def _train(
     if parts.compressor is not None:
         save_supernet_ticket(run, supernet, parts.compressor)
     supernet.save(weights)
-
-
-class _TrainingProgress:
-    """Shows a training as one stage, and is where a stop can take hold: every epoch before is safe on disk."""
-
-    def __init__(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        self._progress = progress
-        self._stop = stop
-
-    def start(self, total: int, completed: int) -> None:
-        self._progress.begin("training the supernet", total, "step", completed)
-
-    def advance(self, steps: int = 1) -> None:
-        self._progress.advance(steps)
-        if self._stop():
-            raise InterruptedJobError(
-                "stopped in training; the same command continues with the epoch that was under way."
-            )
-
-    def epoch_ended(self, record: Mapping[str, Any]) -> None:
-        validation = record.get("validation") or {}
-        errors = ", ".join(f"{name} {values['error']:.1%}" for name, values in validation.items() if "error" in values)
-        self._progress.note(f"epoch {record['epoch']}: loss {record['loss']:.3f}, validation error: {errors}")
-        for warning in record.get("warnings", ()):
-            self._progress.note(f"epoch {record['epoch']}: {warning}")
 
 
 def _ranges(run: Run, parts: JobParts, supernet: Supernet, evaluator: Evaluator, progress: Progress) -> None:
@@ -331,55 +250,3 @@ def _search(
     if history.ending.reason != "trials":
         progress.note(f"the search ended after {len(history)} of {total} candidates: {history.ending.message}")
     return history
-
-
-def _finish(
-    run: Run,
-    parts: JobParts,
-    supernet: Supernet,
-    task: Task,
-    evaluator: Evaluator,
-    history: History,
-    host: Host,
-    progress: Progress,
-) -> None:
-    numbers = {
-        "complete": sum(m.values is not None for m in history),
-        "failed": sum(m.values is None for m in history),
-        "stopped": sum(m.values is not None and not m.complete for m in history),
-        "evaluations": round(sum(m.fidelity for m in history if m.values is not None), 6),
-    }
-    if run.has("front.json") and run.read_json("front.json").get("trials", {}).items() >= numbers.items():
-        return
-    front = build_front(
-        history, evaluator, parts.objectives, limits=parts.limits, constraints=parts.constraints, progress=progress
-    )
-    notes = search_notes(
-        history, front, space=supernet.space, objectives=parts.objectives, constraints=parts.constraints
-    )
-    content = {
-        "objectives": [{"name": o.name, "unit": o.unit} for o in parts.objectives],
-        **front,
-        "ended": history.ending.to_json(),
-        "notes": notes,
-        "machine": {"cpu": cpu_name(), "versions": versions("automl-supernets", "torch", "optuna", "numpy")},
-        "job": {
-            "space": run.job.space,
-            "space_digest": supernet.space.digest,
-            "space_size": supernet.space.size(),
-            "task": parts.task_name,
-            "data": parts.data,
-            "data_fingerprint": task.fingerprint,
-            "seed": run.job.seed,
-            "strategy": run.job.strategy,
-            "searcher": run.job.searcher,
-            "warm_start": run.job.warm_start,
-        },
-        "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in history), 3)},
-    }
-    run.write_json("front.json", content)
-    host.hook.automl_job_finished(run=run, front=content)
-    try:
-        write_report(run.folder)
-    except AutomlError as error:
-        progress.note(f"the report could not be written: {error}")

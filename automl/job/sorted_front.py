@@ -13,7 +13,7 @@ from typing import Final
 from automl.errors import ConfigError, RunError
 from automl.host import Host
 from automl.job.evaluation import Evaluator
-from automl.job.run import load_supernet
+from automl.job.opened import load_supernet
 from automl.objectives.constraints import Constraint
 from automl.objectives.error import Error
 from automl.objectives.macs import Macs

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from automl.atomic_write import write_atomically
 from automl.errors import RunError
 from automl.host import Host
-from automl.job.front import pick_members
-from automl.job.pruning import write_weights
-from automl.job.run import load_supernet, make_evaluator
+from automl.job.front import pick_subnets
+from automl.job.opened import load_supernet, open_run
+from automl.job.pruned_network import write_weights
 from automl.job.supernet_ticket import SUPERNET_TICKET
+from automl.job.transfer import check_run_of, transferred_base
 from automl.run_folder import Run
 from automl.space import Architecture
 from automl.supernet import Supernet, calibrate, has_batch_norm
+from automl.tasks.task import Task
 from automl.tickets import StorageReport, Ticket, storage_report
 from automl.tickets.masks import Masks, prunable_weights
 from automl.tickets.ticket import weights_digest
@@ -66,35 +68,36 @@ def apply_to_weights(ticket: Ticket, weights: Path, output: Path) -> AppliedTick
 def apply_to_run(ticket: Ticket, run: Run, output: Path, *, host: Host) -> AppliedTicket:
     """Extracts the subnetwork of a ticket from a run, applies the ticket, measures both and writes the masked weights.
 
+    A ticket that was moved to other data is applied to what it was trained from there, with the new head, and measured there.
+
     Raises:
         RunError: the ticket is for another base; one line.
     """
-    supernet, task, parts = load_supernet(run, host)
-    if ticket.about.get("space_digest") != supernet.space.digest:
-        raise RunError(
-            f"{run.folder}: the ticket belongs to another search space (digest {ticket.about.get('space_digest')}, here "
-            f"{supernet.space.digest}); it is of the run {ticket.about.get('run')!r}."
-        )
-    if ticket.about.get("kind") != "subnetwork":
-        raise RunError(
-            f"{run.folder}: this is the ticket of a whole supernet; draw those of subnetworks: automl ticket draw {run.name}."
-        )
-    evaluator = make_evaluator(run, parts, supernet, task)
-    candidate, _ = evaluator.candidate(Architecture(ticket.about["architecture"]))
-    model = candidate.model
+    opened = open_run(run, host)
+    check_run_of(ticket, run, opened.supernet, str(run.folder))
+    task = opened.task
+    if "data" in ticket.about:
+        model, task = transferred_base(opened, ticket)
+        _calibrate(model, task, run)
+    else:
+        model = opened.evaluator.candidate(Architecture(ticket.about["architecture"]))[0].model
     masked = ticket.apply(dict(model.named_parameters()), str(run.folder))
     size = run.job.training.evaluation_batch_size
     before = task.evaluate(model, "validation", size)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(masked[name])
+    _calibrate(model, task, run)
+    after = task.evaluate(model, "validation", size)
+    write_weights(output, model)
+    return AppliedTicket(output, _zeros(ticket.masks), {"before": before, "after": after})
+
+
+def _calibrate(model: nn.Module, task: Task, run: Run) -> None:
     if has_batch_norm(model):
         own = run.job.evaluation
         samples = task.calibration_batches(run.job.seed, own.calibration_samples, own.calibration_batch_size)
         calibrate(model, (batch.inputs for batch in samples))
-    after = task.evaluate(model, "validation", size)
-    write_weights(output, model)
-    return AppliedTicket(output, _zeros(ticket.masks), {"before": before, "after": after})
 
 
 def draw_tickets(run: Run, expression: str, *, host: Host) -> list[tuple[Path, Ticket, StorageReport]]:
@@ -105,7 +108,7 @@ def draw_tickets(run: Run, expression: str, *, host: Host) -> list[tuple[Path, T
     Raises:
         RunError: the supernet was not pruned, or its ticket is of other weights.
     """
-    members = pick_members(run.read_json("front.json"), expression)
+    members = pick_subnets(run.read_json("front.json"), expression)
     if not run.has(SUPERNET_TICKET):
         raise RunError(
             f"{run.folder}: the supernet of this run was not pruned in its training (no {SUPERNET_TICKET}); search with "

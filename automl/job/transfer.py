@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from automl.atomic_write import disk_errors
 from automl.errors import ConfigError, RunError
 from automl.host import Host
+from automl.job.opened import OpenRun, load_supernet
 from automl.job.parts import JobParts
-from automl.job.pruning import RESULT, TICKET, WEIGHTS, measure_errors, training_of, write_weights
+from automl.job.pruned_network import RESULT, TICKET, WEIGHTS, write_weights
+from automl.job.pruning import measure_errors, training_of
 from automl.job.pruning_progress import PruningProgress
-from automl.job.run import load_supernet
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
 from automl.space import Architecture
@@ -32,7 +33,7 @@ from automl.tasks.task import Task
 from automl.tickets import KeptMask, Ticket, prune_network, storage_report
 from automl.tickets.ticket import weights_digest
 
-__all__ = ["transfer_ticket"]
+__all__ = ["check_run_of", "transfer_ticket", "transferred_base"]
 
 _HEAD: Final = "head."
 
@@ -69,13 +70,14 @@ def transfer_ticket(
         DataError: the data are missing or unfit.
     """
     ticket = Ticket.load(file)
-    if ticket.about.get("kind") != "subnetwork":
-        raise RunError(f"{file}: this is the ticket of a whole supernet; draw one: automl ticket draw {run.name}.")
     config = training_of(run, training or {})
     seed = run.job.seed if seed is None else seed
     supernet, _, parts = load_supernet(run, host)
-    if ticket.about.get("space_digest") != supernet.space.digest:
-        raise RunError(f"{file}: the ticket is of the run {ticket.about.get('run')!r}, not of {run.name!r}.")
+    check_run_of(ticket, run, supernet, str(file))
+    if "data" in ticket.about:
+        raise RunError(
+            f"{file}: was moved to {ticket.about['data']!r} already; move the ticket {ticket.about['from']!r}."
+        )
     architecture = supernet.space.architecture(ticket.about["architecture"])
     weights = _weights(file, supernet, architecture)
     ticket.check_base(weights, str(file))
@@ -109,7 +111,7 @@ def transfer_ticket(
             )
         finally:
             (progress or SilentProgress()).end()
-        about = {**ticket.about, "data": data, "from": name}
+        about = {**ticket.about, "data": data, "from": name, "seed": seed}
         names = tuple(name for name, _ in model.named_parameters())
         moved = Ticket(trained.masks, base, names, weights_digest(trained.model), about)
         moved.save(folder / TICKET)
@@ -129,6 +131,48 @@ def transfer_ticket(
         }
         run.write_json(f"tickets/{identity}/{RESULT}", result)
     return result
+
+
+def check_run_of(ticket: Ticket, run: Run, supernet: Supernet, where: str) -> None:
+    """Refuses the ticket of another space, and that of a whole supernet.
+
+    Raises:
+        RunError: says which run the ticket is of.
+    """
+    if ticket.about.get("space_digest") != supernet.space.digest:
+        raise RunError(
+            f"{where}: the ticket belongs to another search space (digest {ticket.about.get('space_digest')}, that of "
+            f"{run.name!r} is {supernet.space.digest}); it is of the run {ticket.about.get('run')!r}."
+        )
+    if ticket.about.get("kind") != "subnetwork":
+        raise RunError(
+            f"{where}: this is the ticket of a whole supernet; draw those of subnetworks: automl ticket draw {run.name}."
+        )
+
+
+def transferred_base(opened: OpenRun, ticket: Ticket) -> tuple[nn.Module, Task]:
+    """Returns the network that a ticket was trained from on other data, with its new head, and the task of these data.
+
+    Raises:
+        RunError: the ticket that was moved is gone, or the network comes out different.
+        DataError: the data are missing.
+    """
+    run, about = opened.run, ticket.about
+    architecture = opened.supernet.space.architecture(about["architecture"])
+    folder = run.path("tickets")
+    source = next(
+        (file for file in (folder / about["from"] / TICKET, folder / f"{about['from']}.safetensors") if file.is_file()),
+        None,
+    )
+    if source is None:
+        raise RunError(
+            f"{folder}: the ticket {about['from']!r} that was moved to {about['data']!r} is no longer there."
+        )
+    seed = int(about.get("seed", run.job.seed))
+    model, task = _new_network(run, opened.parts, architecture, about["data"], seed, opened.host)
+    _inherit(model, _weights(source, opened.supernet, architecture), about["data"])
+    ticket.check_base(dict(model.named_parameters()), str(run.folder))
+    return model.eval(), task
 
 
 def _weights(file: Path, supernet: Supernet, architecture: Architecture) -> dict[str, Tensor]:

@@ -8,12 +8,13 @@ from typing import Any
 from automl.errors import ExportError
 from automl.export import ExportResult, export_model
 from automl.host import Host
+from automl.job.candidates.all_kinds import rebuild_member
+from automl.job.candidates.kind import measure_networks
 from automl.job.front import pick_members
-from automl.job.run import load_supernet, make_evaluator
+from automl.job.opened import open_run
 from automl.objectives.build import build_objective
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
-from automl.space import Architecture
 
 __all__ = ["export_picked", "measure_picked", "pick"]
 
@@ -26,7 +27,7 @@ def pick(run: Run, expression: str) -> list[dict[str, Any]]:
 def export_picked(
     run: Run, expression: str, formats: Sequence[str], *, host: Host, progress: Progress | None = None
 ) -> list[ExportResult]:
-    """Exports picked members; each file is proven equal to the subnetwork that was searched.
+    """Exports picked members of any kind; each file is proven equal to the network that was measured.
 
     The proof starts before the files: the extracted, calibrated model must show the same validation quality as the ledger
     recorded, or it is not the model that was searched.
@@ -39,35 +40,41 @@ def export_picked(
     members = pick_members(front, expression)
     for name in formats:
         host.find("exporter", name, where="--to").load()
-    supernet, task, parts = load_supernet(run, host)
-    evaluator = make_evaluator(run, parts, supernet, task)
-    exact = [o for o in parts.objectives if o.repeatable]
+    opened = open_run(run, host)
+    exact = [o for o in opened.parts.objectives if o.repeatable]
     results = []
     progress.begin("exporting", len(members), "model")
     try:
         for member in members:
-            architecture = supernet.space.architecture(member["architecture"])
-            candidate, calibration = evaluator.candidate(architecture)
-            (again,) = evaluator.measure([candidate], exact)
+            network = rebuild_member(opened, member)
+            (again,) = measure_networks(opened.evaluator, [network], exact)
             if isinstance(again, Exception):
                 raise ExportError(f"{member['id']}: the extracted model cannot be measured: {again}") from again
             for objective in exact:
                 _check_equal(member, objective.name, again[objective.name].value)
             metadata = {
                 "run": run.name,
+                "kind": member["kind"],
                 "job": front["job"],
                 "metrics": {"search": member["measured"], "test": member["test"]},
-                "calibration": calibration,
                 "context": front["context"],
                 "machine": front["machine"],
-                "task": task.describe(),
-                "space_digest": supernet.space.digest,
-                **({} if supernet.weight_sets is None else {"weight_set": supernet.set_of(architecture)}),
+                "task": network.task.describe(),
+                "space_digest": network.space_digest,
+                **network.facts,
                 "seed": run.job.seed,
             }
-            folder = run.path("exports") / member["id"]
+            candidate, folder = network.candidate, run.path("exports") / member["id"]
             results.append(
-                export_model(candidate.model, task, architecture, folder, list(formats), metadata=metadata, host=host)
+                export_model(
+                    candidate.model,
+                    network.task,
+                    candidate.architecture,
+                    folder,
+                    list(formats),
+                    metadata=metadata,
+                    host=host,
+                )
             )
             progress.advance(status=member["id"])
     finally:
@@ -86,6 +93,8 @@ def measure_picked(
 ) -> list[dict[str, Any]]:
     """Measures the latency of picked members in a runtime, interleaved, and returns value, interval and context of each.
 
+    Networks with masked weights have the latency of their dense bases.
+
     Raises:
         UnknownNameError: there is no such runtime.
         ConfigError: an option is wrong.
@@ -95,11 +104,9 @@ def measure_picked(
     latency = build_objective(
         host, "latency", {"runtime": runtime, "mode": "measured", **(options or {})}, where="measure"
     )
-    supernet, task, parts = load_supernet(run, host)
-    evaluator = make_evaluator(run, parts, supernet, task)
+    opened = open_run(run, host)
     progress.begin(f"measuring in {runtime}", len(members), "model")
-    candidates = [evaluator.candidate(Architecture(member["architecture"]))[0] for member in members]
-    results = evaluator.measure(candidates, [latency])
+    results = measure_networks(opened.evaluator, [rebuild_member(opened, member) for member in members], [latency])
     progress.advance(len(members))
     progress.end()
     return [

@@ -16,7 +16,17 @@ from automl.errors import ConstraintError, did_you_mean
 __all__ = ["BUILT_IN_UNITS", "Quantity", "format_duration", "format_value", "quantity_of", "read_number"]
 
 BUILT_IN_UNITS: Final[Mapping[str, str]] = MappingProxyType(
-    {"error": "", "latency": "ms", "loss": "", "macs": "", "nonzero": "", "params": "", "peak-memory": "B", "size": "B"}
+    {
+        "error": "",
+        "latency": "ms",
+        "loss": "",
+        "macs": "",
+        "nonzero": "",
+        "params": "",
+        "peak-memory": "B",
+        "size": "B",
+        "sparse-size": "B",
+    }
 )
 """Unit of the values of each objective of the library; objectives of plugins declare theirs in their component record."""
 

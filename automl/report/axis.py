@@ -17,6 +17,7 @@ _TITLES: Final = {
     "params": "parameters",
     "macs": "multiply-accumulates",
     "size": "model size",
+    "sparse-size": "size without zeros",
     "peak-memory": "peak memory",
 }
 

@@ -74,6 +74,7 @@ def _front(record: RunRecord) -> list[dict[str, Any]]:
             {
                 "id": member.id,
                 "number": member.number,
+                "kind": member.kind if record.has_kinds else "",
                 "badges": record.badges.get(member.id, []),
                 "searched": _scaled(member.searched, record.axes),
                 "measured": _scaled(finals, record.axes),
@@ -93,6 +94,7 @@ def _front_so_far(record: RunRecord) -> list[dict[str, Any]]:
             {
                 "id": record.trials.ids[i],
                 "number": record.trials.numbers[i],
+                "kind": "",
                 "badges": [],
                 "searched": values,
                 "measured": values,

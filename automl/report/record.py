@@ -28,6 +28,8 @@ class Member:
         searched: values that the search saw, by objective.
         measured: values of the final measurement, by objective: ``{"value": v, "low": l, "high": h}``.
         test: quality on the test part, measured once.
+        kind: ``"subnet"``, ``"stitch"`` or ``"ticket"``.
+        origin: where a stitch or ticket comes from.
         predicted: for objectives that were predicted during the search ``{"value": v, "low": l, "high": h, "agrees": a}``.
     """
 
@@ -40,6 +42,7 @@ class Member:
     number: int | None
     kind: str
     predicted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
         """Returns the final value of an objective, or what the search saw where it was not measured again."""
@@ -117,6 +120,11 @@ class RunRecord:
     def constraints(self) -> list[dict[str, Any]]:
         """Each constraint with its range over the anchors."""
         return list(self.ranges.get("constraints") or [])
+
+    @cached_property
+    def has_kinds(self) -> bool:
+        """Whether networks of several kinds competed, or members are of another kind than subnetworks."""
+        return len(self.summary.get("kinds") or ()) > 1 or any(member.kind != "subnet" for member in self.members)
 
     @cached_property
     def badges(self) -> dict[str, list[str]]:
@@ -239,6 +247,7 @@ def _member(folder: Path, entry: Mapping[str, Any]) -> Member:
             number=entry.get("number"),
             kind=str(entry.get("kind", "subnet")),
             predicted=dict(entry.get("predicted") or {}),
+            origin=dict(entry.get("origin") or {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'front.json'}: malformed member {entry!r}.") from error

@@ -108,9 +108,8 @@ def table_section(record: RunRecord) -> str:
         return ""
     tested = any("error" in member.test for member in members)
     columns = [*([TEST_ERROR] if tested else []), *record.axes]
-    head = '<th data-sort="text">model</th>' + "".join(
-        f'<th class="number" data-sort="number">{escape(q.title)}</th>' for q in columns
-    )
+    head = '<th data-sort="text">model</th>' + ('<th data-sort="text">kind</th>' if record.has_kinds else "")
+    head += "".join(f'<th class="number" data-sort="number">{escape(q.title)}</th>' for q in columns)
     rows = "".join(_row(record, member, columns) for member in members[:MOST_ROWS])
     more = len(members) - MOST_ROWS
     note = f'<p class="hint">{more:,} more rows are in front.json.</p>' if more > 0 else ""
@@ -124,6 +123,8 @@ def table_section(record: RunRecord) -> str:
 
 def _row(record: RunRecord, member: Member, columns: Sequence[Axis]) -> str:
     cells = [f'<td class="mono">{escape(member.id)}</td>']
+    if record.has_kinds:
+        cells.append(f"<td>{escape(member.kind)}</td>")
     for axis in columns:
         final = axis is TEST_ERROR
         value = member.test.get("error") if final else member.value(axis.name)
@@ -165,12 +166,14 @@ def architecture_section(record: RunRecord, picked: Member | None) -> str:
     if picked is None:
         return ""
     members = _drawn(record, picked)
-    layouts = [read_layout(member.architecture, record.skeleton) for member in members]
+    layouts = [
+        read_layout(member.architecture, None if member.kind == "stitch" else record.skeleton) for member in members
+    ]
     colours = family_colours(layouts)
     options, drawings = [], []
     for member, layout in zip(members, layouts, strict=True):
         badges = record.badges.get(member.id, [])
-        label = " · ".join([member.id, *badges])
+        label = " · ".join([member.id, *([member.kind] if record.has_kinds else []), *badges])
         chosen = " selected" if member is picked else ""
         options.append(f'<option value="{escape(member.id)}"{chosen}>{escape(label)}</option>')
         hidden = "" if member is picked else " hidden"

@@ -49,6 +49,8 @@ def front_table(record: RunRecord, *, limit: int | None = None) -> Table:
         caption_justify="left",
     )
     table.add_column("id", no_wrap=True)
+    if record.has_kinds:
+        table.add_column("kind", no_wrap=True)
     with_test = any("error" in member.test for member in members)
     if with_test:
         table.add_column("test error", justify="right", no_wrap=True)
@@ -60,7 +62,7 @@ def front_table(record: RunRecord, *, limit: int | None = None) -> Table:
     table.add_column("")
     for member in members:
         badges = record.badges.get(member.id, [])
-        cells = [Text(member.id)]
+        cells = [Text(member.id), *([Text(member.kind)] if record.has_kinds else [])]
         if with_test:
             cells.append(Text(TEST_ERROR.format(member.test.get("error"))))
         for axis in record.axes:

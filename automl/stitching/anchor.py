@@ -27,6 +27,9 @@ class Anchor(BaseModel):
         KNEE,
         description="member of the run's front: an id, knee, best:OBJECTIVE, or its position in what 'automl front' prints",
     )
+    architecture: dict[str, Any] | None = Field(
+        None, description="choices of any subnetwork of the run, instead of a member of its front"
+    )
     export: str | None = Field(None, description="folder of an exported model with its safetensors file")
     module: str | None = Field(
         None, pattern=r"^[\w.]+:\w+$", description="factory of a module, as 'package.module:function'"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from automl.atomic_write import disk_errors, write_atomically
+from automl.candidates_config import STITCH_TRAINING
 from automl.errors import ConfigError
 from automl.export.manifest import file_digest
 from automl.options import parse_options
@@ -26,8 +28,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "objectives": ["error", "macs"],
     "strategy": "stitch-joint",
     "warm_start": ["ends"],
-    # The anchors are trained: a tenth of the learning rate that starts from nothing, and no smoothing of the targets.
-    "training": {"epochs": 10, "learning_rate": 0.002, "warmup_epochs": 1.0, "label_smoothing": 0.0},
+    "training": dict(STITCH_TRAINING),
     # Every path is wanted with its error, not only the front.
     "evaluation": {"racing": False},
 }
@@ -64,6 +65,27 @@ class SpaceFile:
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, self.text)
+
+    @contextmanager
+    def kept_for(self, run: Path, path: Path, *, overwrite: bool) -> Iterator[None]:
+        """Writes the file for what follows; should that fail before the run has begun, puts back what was there before.
+
+        Args:
+            run: folder of the run.
+            path: the file.
+            overwrite: as for ``write``.
+
+        Raises:
+            ConfigError: there is another file.
+        """
+        before = path.read_text(encoding="utf-8") if path.is_file() else None
+        self.write(path, overwrite=overwrite)
+        try:
+            yield
+        except BaseException:
+            if not (run / "job.yaml").is_file():
+                path.unlink() if before is None else write_atomically(path, before)
+            raise
 
 
 def stitched_space(

@@ -17,7 +17,7 @@ from automl.errors import ConfigError, SpaceError, did_you_mean
 from automl.export.manifest import file_digest, load_manifest
 from automl.host import Host
 from automl.job import load_supernet, make_evaluator
-from automl.job.front import pick_members
+from automl.job.front import pick_subnets
 from automl.report import read_run
 from automl.report.table import sorted_members
 from automl.run_folder import Run
@@ -67,7 +67,7 @@ def run_around(anchor: Anchor) -> Path | None:
 
 
 def member_of(folder: Path, member: str) -> dict[str, Any]:
-    """Returns a member of the front of a run: by position as ``automl front`` lists them, or as ``pick_members`` does.
+    """Returns a member of the front of a run: by position as ``automl front`` lists them, or as ``pick_subnets`` does.
 
     Raises:
         RunError: the run has no front.
@@ -79,7 +79,7 @@ def member_of(folder: Path, member: str) -> dict[str, Any]:
         member = ids[int(member)]
     elif member.isdigit() and not any(identifier.startswith(member) for identifier in ids):
         raise ConfigError(f"{folder}: #{member}: the front has {len(ids)} members, 0 to {len(ids) - 1}.")
-    found = pick_members(front, member)
+    found = pick_subnets(front, member)
     if len(found) != 1:
         raise ConfigError(f"{folder}: #{member}: an anchor is one member; name each.")
     return found[0]
@@ -111,10 +111,12 @@ def weights_file(anchor: Anchor) -> Path:
 def _of_run(anchor: Anchor, task: Task, host: Host) -> nn.Module:
     folder = find_run_of(anchor)
     run = Run.open(folder)
-    member = member_of(folder, anchor.member)
+    choices = (
+        anchor.architecture if anchor.architecture is not None else member_of(folder, anchor.member)["architecture"]
+    )
     supernet, own_task, parts = load_supernet(run, host)
     _check_data(str(anchor), own_task.fingerprint, task)
-    (prepared,) = make_evaluator(run, parts, supernet, own_task).prepare([Architecture(member["architecture"])])
+    (prepared,) = make_evaluator(run, parts, supernet, own_task).prepare([Architecture(choices)])
     if isinstance(prepared, Exception):
         raise ConfigError(f"{anchor}: cannot be extracted: {prepared}") from prepared
     return prepared.model

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from automl.objectives.params import count_params
 from automl.objectives.size import state_bytes
+from automl.objectives.sparse_size import bitmask_bytes
 
-__all__ = ["StorageReport", "bitmask_bytes", "row_bytes", "storage_report"]
+__all__ = ["StorageReport", "row_bytes", "storage_report"]
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,6 @@ def storage_report(network: nn.Module, masks: Mapping[str, Tensor]) -> StorageRe
     parameters = count_params(network)
     nonzero = parameters - prunable + sum(kept.values())
     return StorageReport(parameters, nonzero, prunable, sum(kept.values()), dense, dense - saved)
-
-
-def bitmask_bytes(entries: int, nonzero: int, item: int = 4) -> int:
-    """Returns the bytes of a tensor stored as one bit for each entry and its values that are not zero.
-
-    Example:
-        >>> bitmask_bytes(3200, 3100), 3200 * 4  # break-even at a sparsity of 1/32
-        (12800, 12800)
-    """
-    return -(-entries // 8) + item * nonzero
 
 
 def row_bytes(nonzero: int, item: int = 4, index: int = 2) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from automl.host import Host
 from automl.job import resolve_parts
-from automl.job.run import open_ledger
+from automl.job.opened import open_ledger
 from automl.job_config import JobConfig
 from automl.run_folder import Run
 from automl.search import Measurement

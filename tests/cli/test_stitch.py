@@ -219,3 +219,19 @@ def test_a_space_file_names_line_and_key_of_a_mistake(automl: Automl, nets: str,
     assert "only.stitch" in check(only={"stitch": ["a:9.9>b:0.0"]})
     changed = {"module": f"{nets}:large", "weights": "large.safetensors", "sha256": "0" * 64}
     assert "the weights are not those that were stitched" in check(anchors=[good[0], changed])
+
+
+def test_stitching_that_fails_before_its_run_leaves_no_space_file(automl: Automl, nets: str) -> None:
+    anchors = [f"{nets}:{name}={name}.safetensors" for name in ("small", "wide_output")]
+    ended = automl("stitch", *anchors, "--data", "digits", "--name", "broken", *SHORT)
+    assert ended.code == 2, ended.err
+    assert not Path("runs/broken.yaml").exists()
+    assert not Path("runs/broken").exists()
+
+
+def test_space_file_of_another_run_comes_back_after_a_failure(automl: Automl, nets: str) -> None:
+    Path("runs").mkdir()
+    Path("runs/broken.yaml").write_text("mine\n")
+    anchors = [f"{nets}:{name}={name}.safetensors" for name in ("small", "wide_output")]
+    assert automl("stitch", *anchors, "--data", "digits", "--name", "broken", *SHORT).code == 2
+    assert Path("runs/broken.yaml").read_text() == "mine\n"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from automl.host import Host
+from automl.job.opened import task_and_supernet
 from automl.job.parts import resolve_parts
-from automl.job.run import task_and_supernet
 from automl.job_config import resolve_job
 from automl.run_folder import Run
 

@@ -17,9 +17,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from automl.errors import ConfigError, InterruptedJobError, RunError
+from automl.errors import ConfigError, InterruptedJobError, RunError, UserError
 from automl.host import Host
-from automl.job import PruneRequest, export_pruned, load_supernet, prune_picked, run_job
+from automl.job import PruneRequest, export_pruned, export_ticket, load_supernet, prune_picked, run_job
 from automl.job.tickets import apply_to_run, apply_to_weights, draw_tickets
 from automl.job.transfer import transfer_ticket
 from automl.job_config import JobConfig, resolve_job
@@ -241,6 +241,22 @@ def test_transfer_keeps_every_mask_entry_but_those_of_the_head(
     assert all(not weights[name][~mask].any() for name, mask in kept.items())
     assert weights["head.linear.weight"].shape[0] == 4
     assert transfer_ticket(run, file, str(data), host=host, training=settings) == moved
+    there = run.path("tickets") / moved["id"] / "ticket.safetensors"
+    applied = apply_to_run(after, run, tmp_path / "applied.safetensors", host=host)
+    masked = safetensors.torch.load_file(applied.path)
+    assert all(not masked[name][~mask].any() for name, mask in kept.items())
+    assert masked["head.linear.weight"].shape[0] == 4
+    assert set(applied.errors or ()) == {"before", "after"}
+    exported = export_ticket(run, there, ["safetensors"], host=host)
+    files = safetensors.torch.load_file(exported.paths["safetensors"])
+    assert all(torch.equal(files[name], weights[name]) for name in kept)
+    assert exported.manifest["ticket"]["from"] == (file.parent.name if file.name == "ticket.safetensors" else file.stem)
+    assert export_ticket(run, file, ["safetensors"], host=host).manifest["ticket"]["sparsity"] == before.sparsity
+    with pytest.raises(RunError, match=r"was moved to .* already"):
+        transfer_ticket(run, there, str(data), host=host, training=settings)
+    data.unlink()
+    with pytest.raises(UserError, match=r"other\.npz"):
+        apply_to_run(after, run, tmp_path / "again.safetensors", host=host)
 
 
 def test_data_of_other_channels_are_refused(run: Run, host: Host, tmp_path: Path) -> None:

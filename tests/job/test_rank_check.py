@@ -12,10 +12,10 @@ import pytest
 from automl.errors import RunError
 from automl.host import Host
 from automl.job import rank_check
+from automl.job.opened import task_and_supernet
 from automl.job.parts import resolve_parts
 from automl.job.rank_agreement import rank_correlation
 from automl.job.rank_check import check_ranks, drawn_subnets
-from automl.job.run import task_and_supernet
 from automl.job_config import resolve_job
 from automl.run_folder import Run
 from automl.space import Categorical, Ordinal, SearchSpace

@@ -10,8 +10,8 @@ import pytest
 from automl.errors import ConfigError, RunError
 from automl.host import Host
 from automl.job.evaluation import Evaluator
+from automl.job.opened import load_supernet, task_and_supernet
 from automl.job.parts import resolve_parts
-from automl.job.run import load_supernet, task_and_supernet
 from automl.job.sorted_front import SortedFront, SortedMember, measure_sorted
 from automl.job_config import resolve_job
 from automl.objectives.constraints import Constraint

@@ -71,3 +71,15 @@ def test_predicted_values_stand_beside_measured_ones_and_disagreement_is_told(ma
     told = [line for line in lines if "latency is not as predicted" in line]
     assert len(told) == 1
     assert content["members"][0]["id"] in told[0]
+
+
+def test_kind_is_a_column_where_several_kinds_competed(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    assert " kind " not in rendered(folder)
+    content = json.loads((folder / "front.json").read_text())
+    content["members"][0]["kind"] = "ticket"
+    (folder / "front.json").write_text(json.dumps({**content, "kinds": {"subnet": 9, "ticket": 2}}))
+    text = rendered(folder)
+    assert " kind " in text
+    lines = {m["id"]: next(line for line in text.splitlines() if m["id"] in line) for m in content["members"]}
+    assert all(content["members"][i]["kind"] in lines[m["id"]] for i, m in enumerate(content["members"]))

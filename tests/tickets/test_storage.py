@@ -3,8 +3,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from automl.objectives.sparse_size import bitmask_bytes
 from automl.tickets import OneShot, storage_report
-from automl.tickets.storage import bitmask_bytes, row_bytes
+from automl.tickets.storage import row_bytes
 from automl.training import TrainingPlan
 
 

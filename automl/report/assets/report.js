@@ -89,7 +89,7 @@
 
   const memberText = (m, which) =>
     lines(m[which]) + (m.test === null ? "" : `<br>test error ${shown(data.testError, m.test)}`) +
-    (m.badges.length ? `<br>${m.badges.map(plain).join(", ")}` : "");
+    (m.kind ? `<br>${plain(m.kind)}` : "") + (m.badges.length ? `<br>${m.badges.map(plain).join(", ")}` : "");
 
   const frontTraces = (ix, iy) => {
     const path = objectives.length === 2 && ix < TRIAL && iy < TRIAL;

@@ -59,6 +59,13 @@ def search(
             metavar="RUN", help="Measure first: the front of an earlier run, 'ends', 'stratified'; repeatable."
         ),
     ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KINDS",
+            help="Kinds of network in the front, with commas between: subnets,stitches,tickets; subnets.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of everything.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -92,6 +99,7 @@ def search(
         "trials": trials,
         "time_budget": time_budget,
         "warm_start": warm_start,
+        "candidates": [word for text in candidates or [] for word in text.replace(",", " ").split()],
         "seed": seed,
     }
     given = {key: value for key, value in settings.items() if value is not None and value != []}

@@ -106,9 +106,9 @@ def stitch(
     shorthand = [f"training.epochs={epochs}"] if epochs is not None else []
     resolved = resolve_job(settings={**settings, "space": str(file)}, assignments=[*shorthand, *(assignments or [])])
     folder = run_folder(name if name is not None else resolved.default_name(), runs)
-    space.write(file, overwrite=overwrite or not (folder / "job.yaml").is_file())
-    announce(resolved, folder, overwrite=overwrite)
-    run_resolved(resolved, folder, overwrite=overwrite)
+    with space.kept_for(folder, file, overwrite=overwrite or not (folder / "job.yaml").is_file()):
+        announce(resolved, folder, overwrite=overwrite)
+        run_resolved(resolved, folder, overwrite=overwrite)
     exported = export_members(folder, pick, formats) if pick != "none" else []
     show_run(folder, runs, as_json=as_json, exports=describe_exports(exported))
     if exported and not as_json:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from automl_cli.commands.export import describe_exports, print_exports, wanted_formats
 from automl_cli.console import print_json, print_result, print_table
 from automl_cli.options import JsonOption, PickOption, RunArgument, RunsOption
 
@@ -14,6 +15,10 @@ __all__ = ["ticket"]
 
 ticket = typer.Typer(name="ticket", no_args_is_help=True, help="Read, apply and draw tickets: which weights are kept.")
 
+ToOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="FORMATS", help="Formats to export to, with commas between: onnx,pt2,safetensors."),
+]
 FileArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="A ticket, as 'automl prune' writes it.")]
 
 
@@ -96,7 +101,11 @@ def apply(
 
 @ticket.command()
 def draw(
-    run: RunArgument, pick: PickOption = "knee", runs: RunsOption = Path("runs"), as_json: JsonOption = False
+    run: RunArgument,
+    pick: PickOption = "knee",
+    to: ToOption = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
 ) -> None:
     """Write tickets of models of a run whose supernet was pruned in its training (compressor: supertickets)."""
     from automl.host import Host
@@ -104,15 +113,52 @@ def draw(
     from automl_cli.run_names import find_run
 
     opened, host = Run.open(find_run(run, runs)), Host.load()
+    formats = wanted_formats(to) if to else []
+    from automl.job import export_ticket
     from automl.job.tickets import draw_tickets
 
     drawn = draw_tickets(opened, pick, host=host)
+    exported = [export_ticket(opened, path, formats, host=host) for path, _, _ in drawn] if formats else []
     if as_json:
-        print_json([{"ticket": str(p), "sparsity": t.sparsity, "storage": s.to_json()} for p, t, s in drawn])
+        files = [{n: str(p) for n, p in one.paths.items()} for one in exported] or [{} for _ in drawn]
+        print_json(
+            [
+                {"ticket": str(p), "sparsity": t.sparsity, "storage": s.to_json(), "exported": written}
+                for (p, t, s), written in zip(drawn, files, strict=True)
+            ]
+        )
         return
     rows = [(t.about["id"], f"{t.sparsity:.1%}", f"{s.parameters:,}", f"{s.nonzero:,}", str(p)) for p, t, s in drawn]
     heads = ["model", "sparsity", "parameters", "not zero", "ticket"]
     print_table("Tickets of a pruned supernet", heads, rows, right=[1, 2, 3])
+    if exported:
+        print_exports(exported)
+
+
+@ticket.command()
+def export(
+    file: FileArgument,
+    run: RunArgument,
+    to: ToOption = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Export the network of a ticket of a run: pruned, drawn or moved to other data.
+
+    Every file is loaded in a fresh process and compared with that network; a difference is an error, and leaves no file.
+    """
+    from automl.host import Host
+    from automl.run_folder import Run
+    from automl_cli.run_names import find_run
+
+    formats, opened = wanted_formats(to), Run.open(find_run(run, runs))
+    from automl.job import export_ticket
+
+    exported = [export_ticket(opened, file, formats, host=Host.load())]
+    if as_json:
+        print_json(describe_exports(exported))
+    else:
+        print_exports(exported)
 
 
 @ticket.command()
