@@ -109,7 +109,7 @@ def frozen_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @final
-class _StageEnded(Exception):
+class _StageEnded(Exception):  # noqa: N818  # no error: the stage has run
     """Carries the output of a stage out of a forward pass; torch offers no other way to end one early."""
 
     def __init__(self, output: Any) -> None:

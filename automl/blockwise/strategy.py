@@ -7,8 +7,9 @@ from the labels, on stages that stay as they are.
 
 Source:
     Li et al. 2021 (BossNAS), arXiv:2103.12424, section 3 and algorithm 1. Deviations: the head, which the paper trains with
-    each found network from scratch, is trained for all subnetworks, so that the run can be measured at once; optimiser and augmentation
-    are those of the job; features are averaged over all positions before the projection, which has one first layer for each width.
+    each found network from scratch, is trained for all subnetworks, so that the run can be measured at once; optimiser and
+    augmentation are those of the job; features are averaged over all positions before the projection, which has one first
+    layer for each width.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ __all__ = ["HybridBlock", "MapAttention", "bottleneck_body"]
 class HybridBlock(nn.Module):
     """Enters a bottleneck at the resolution of its input or at half of it, and adds the shortcut.
 
-    ``y = relu(body(position(reduce(x))) + shortcut(x))``. ``position`` is a depthwise 3x3 convolution, which tells attention where a
-    pixel is, and halves the resolution where ``stride`` is 2.
+    ``y = relu(body(position(reduce(x))) + shortcut(x))``. ``position`` is a depthwise 3x3 convolution, which tells attention
+    where a pixel is, and halves the resolution where ``stride`` is 2.
 
     Args:
         inp: width of the input, in channels.
@@ -83,11 +83,8 @@ def bottleneck_body(kind: str, middle: int, out: int, head_dim: int) -> nn.Modul
         out: width of the output, in channels.
         head_dim: width of an attention head, in channels.
     """
-    mixing: nn.Module
-    if kind == "att":
-        mixing = MapAttention(middle, head_dim=head_dim)
-    else:
-        mixing = elastic.Conv2d(middle, middle, 3, bias=False)
+    attends = kind == "att"
+    mixing = MapAttention(middle, head_dim=head_dim) if attends else elastic.Conv2d(middle, middle, 3, bias=False)
     last = elastic.BatchNorm2d(out)
     assert last.weight is not None  # affine by default
     nn.init.zeros_(last.weight)

@@ -42,8 +42,8 @@ class HyTra(nn.Module):
         x: ``[N, inp, H, W]``. Returns ``[N, out, ceil(H / stride), ceil(W / stride)]``.
 
     Cost:
-        At width ``w`` and ``m = w / reduction``, for each of ``p`` pixels: ``2 * w * m + 9 * m * (m + 1)`` multiply-accumulates of a
-        convolutional layer, ``2 * w * m + 9 * m + 2 * m * (2 * m + p)`` of attention with ``m`` features in all heads.
+        At width ``w`` and ``m = w / reduction``, for each of ``p`` pixels: ``2 * w * m + 9 * m * (m + 1)`` multiply-accumulates
+        of a convolutional layer, ``2 * w * m + 9 * m + 2 * m * (2 * m + p)`` of attention with ``m`` features in all heads.
 
     Raises:
         SpaceError: the stride is no power of two, a number is below 1, or a stage cannot be entered behind the one before.
@@ -143,7 +143,8 @@ class HyTraStage(nn.Module):
         dead_ends: scales of ``entries`` behind which there is no path.
 
     Shape:
-        x: ``[N, inp, H, W]``, or ``[N, widths[s], H, W]`` at scale ``s``. Returns ``[N, widths[t], H / 2**(t - s), …]``, rounded up.
+        x: ``[N, inp, H, W]``, or ``[N, widths[s], H, W]`` at scale ``s``. Returns
+            ``[N, widths[t], H / 2**(t - s), W / 2**(t - s)]``, rounded up.
     """
 
     def __init__(
