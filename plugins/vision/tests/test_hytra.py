@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from automl_vision.hybrid_block import HybridBlock, MapAttention, bottleneck_body
@@ -18,7 +20,7 @@ def test_numbers_of_paths_are_those_of_the_paper(available: int, count: int) -> 
     assert len(set(paths)) == len(paths) == count
     for path in paths:
         scales = [scale for _, scale in steps(path)]
-        assert all(b - a in (0, 1) for a, b in zip(scales, scales[1:], strict=False))
+        assert all(b - a in (0, 1) for a, b in pairwise(scales))
 
 
 def networks(*, jumps: bool) -> int:
