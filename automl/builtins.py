@@ -69,6 +69,11 @@ def automl_strategies() -> list[Strategy]:
     """Ways to train a supernet."""
     return [
         Strategy(
+            name="blockwise",
+            summary="Stage after stage without labels, all paths towards a common target; then the head",
+            target="automl.blockwise.strategy:Blockwise",
+        ),
+        Strategy(
             name="mixture",
             summary="Several weight sets; architectures that disturb each other learn to use different ones",
             target="automl.training.mixture:Mixture",
@@ -164,6 +169,11 @@ def automl_searchers() -> list[Searcher]:
 def automl_objectives() -> list[Objective]:
     """Quantities that a search minimises."""
     return [
+        Objective(
+            name="center-distance",
+            summary="Distance from the centre of all paths, without labels; for runs of 'blockwise'",
+            target="automl.blockwise.center_distance:CenterDistance",
+        ),
         Objective(name="error", summary="Share of wrong predictions", target="automl.objectives.error:Error"),
         Objective(
             name="latency",

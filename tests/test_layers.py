@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "objectives": {"space", "supernet", "tasks", "host"},
     "search": {"space"},
     "tickets": {"space", "elastic", "supernet", "tasks", "training", "objectives"},
+    "blockwise": {"space", "supernet", "tasks", "training", "objectives"},
     "export": {"space", "tasks", "host", "objectives"},
     "report": {"space", "search", "objectives", "host", "export"},
     "job": {

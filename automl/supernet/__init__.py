@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from automl.supernet.definition import SpaceDefinition
     from automl.supernet.schema import Skeleton, Slot, read_skeleton
     from automl.supernet.signals import SIGNAL_KINDS, ImageFormat, PayloadFormat, Signal
+    from automl.supernet.stages import Stage, Staged
     from automl.supernet.supernet import Supernet
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Skeleton",
     "Slot",
     "SpaceDefinition",
+    "Stage",
+    "Staged",
     "Supernet",
     "build_supernet",
     "calibrate",
@@ -40,6 +43,8 @@ __getattr__ = lazy_names(
         "Skeleton": "automl.supernet.schema",
         "Slot": "automl.supernet.schema",
         "SpaceDefinition": "automl.supernet.definition",
+        "Stage": "automl.supernet.stages",
+        "Staged": "automl.supernet.stages",
         "Supernet": "automl.supernet.supernet",
         "build_supernet": "automl.supernet.build",
         "calibrate": "automl.supernet.calibration",

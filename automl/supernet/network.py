@@ -8,8 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from automl.elastic import Concat
+from automl.elastic.validation import every_setting
 from automl.space import Ordinal, SizeLike
 from automl.supernet.signals import PayloadFormat
+from automl.supernet.stages import Stage, Staged
 
 __all__ = ["SkeletonNetwork", "SlotNetwork"]
 
@@ -91,3 +93,27 @@ class SkeletonNetwork(nn.Module):
             values[name] = self.get_submodule(name)([values[source] for source in sources])
         result: Tensor = self.head(values[self.output])
         return result
+
+    def stages(self) -> list[Stage]:
+        """Returns one stage for each slot behind which a single value is alive; slots in parallel belong to the next of these.
+
+        A slot of one block that has stages of its own gives those.
+        """
+        stages: list[Stage] = []
+        pending: list[nn.Module] = []
+        names = list(self.sources)
+        for position, name in enumerate(names):
+            slot = self.get_submodule(name)
+            assert isinstance(slot, SlotNetwork)
+            pending.append(slot)
+            needed = {self.output, *(source for other in names[position + 1 :] for source in self.sources[other])}
+            if needed & {"input", *names[: position + 1]} != {name}:
+                continue
+            children = list(slot.blocks.children())
+            if pending == [slot] and len(children) == 1 and isinstance(children[0], Staged):
+                stages += children[0].stages()
+            else:
+                widths = tuple(sorted({width for (width,) in every_setting(slot.width)}))
+                stages.append(Stage(slot, tuple(pending), widths, slot.payload))
+            pending = []
+        return stages

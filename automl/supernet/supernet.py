@@ -42,6 +42,8 @@ class Supernet(nn.Module):
         network: the module, and the first of several weight sets.
         more: copies of it with the further weight sets; empty for one set.
         weight_sets: which set an architecture uses; None for one set.
+        companion: what a training strategy learns beside the network; None for nothing. Files and checkpoints hold it,
+            extracted subnetworks do not.
 
     Shape:
         As ``network``.
@@ -62,6 +64,7 @@ class Supernet(nn.Module):
         self.network: Final = network
         self.more: Final = nn.ModuleList()
         self.weight_sets: WeightSets | None = None
+        self.companion: nn.Module | None = None
         self._active_set = 0
         whole = SearchSpace.of(network, forbidden=forbidden)
         self.space: Final = restrict(whole, only) if only else whole
@@ -193,5 +196,5 @@ class Supernet(nn.Module):
 
     @property
     def _stored(self) -> nn.Module:
-        """What files hold: the network, or all weight sets and what assigns them."""
-        return self.network if self.weight_sets is None else self
+        """What files hold: the network, or all weight sets and what assigns them, and a companion."""
+        return self.network if self.weight_sets is None and self.companion is None else self

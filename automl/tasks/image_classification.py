@@ -121,6 +121,17 @@ class ImageClassification(Task):
                 images = flip_images(images, rng)
             yield Batch((images,), targets[rows])
 
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Shifts and mirrors as the options of the task say, then adds noise."""
+        (images,) = batch.inputs
+        if self._shift:
+            fill = torch.tensor([-m / d for m, d in zip(self._mean, self._deviation, strict=True)])
+            rows = torch.arange(len(images), device=images.device)
+            images = shift_images(pad_images(images, self._shift, fill), rows, self._shift, rng)
+        if self._augment == "shift-flip":
+            images = flip_images(images, rng)
+        return super().augment(Batch((images,), batch.target), rng)
+
     def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
         images, targets = self._images[part][:limit], self._targets[part][:limit]
         for start in range(0, len(targets), batch_size):

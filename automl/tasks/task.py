@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from automl.space import SizeLike
 
 __all__ = ["Batch", "Task"]
+
+VIEW_NOISE: Final = 0.2
 
 
 class Batch(NamedTuple):
@@ -102,6 +104,13 @@ class Task(ABC):
 
         A last batch of a single sample is left out, because batch normalisation cannot learn from it.
         """
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Returns a random view of a batch, for training without labels; all chance comes from ``rng``.
+
+        By default each floating-point input gets normal noise of ``VIEW_NOISE`` times its own deviation.
+        """
+        return Batch(tuple(_noisy(tensor, rng) for tensor in batch.inputs), batch.target, batch.index)
 
     @abstractmethod
     def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
@@ -183,3 +192,10 @@ class Task(ABC):
         The whole batch by default, which is right where samples depend on each other, as the nodes of a graph do.
         """
         return batch
+
+
+def _noisy(tensor: Tensor, rng: np.random.Generator) -> Tensor:
+    if not tensor.is_floating_point() or not tensor.numel():
+        return tensor
+    noise = torch.from_numpy(rng.standard_normal(tensor.shape)).to(tensor)
+    return tensor + VIEW_NOISE * tensor.std(correction=0) * noise

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from automl import elastic
 from automl.options import parse_options
 from automl.space import Ordinal, SizeLike
-from automl.supernet import Supernet
+from automl.supernet import Stage, Supernet
 from automl.tasks import (
     Batch,
     Task,
@@ -161,6 +161,11 @@ class ToyNetwork(nn.Module):
         features = torch.relu(self.norm(self.embed(x) + self.group(group)))
         logits: Tensor = self.head(self.layers(features))
         return logits
+
+    def stages(self) -> list[Stage]:
+        """Returns everything in front of the head as one stage."""
+        parts = (self.embed, self.group, self.norm, self.layers)
+        return [Stage(self.layers, parts, tuple(int(width) for width in self.width.choices))]
 
 
 def toy_supernet(seed: int) -> Supernet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -270,6 +271,11 @@ class _Training:
         total = plan.total_steps
         if self._compressor is not None:
             step, total = self._compressor.position(step, plan)
+        begin, end = self._strategy.phase(self._supernet, step / total)
+        if (begin, end) != (0.0, 1.0):
+            first, last = math.ceil(begin * total), math.ceil(end * total)
+            warmup_steps = round(warmup_steps * (last - first) / total)
+            step, total = step - first, last - first
         return learning_rate(step, highest=config.learning_rate, warmup_steps=warmup_steps, total_steps=total)
 
     def _forward(self, *inputs: Tensor) -> Tensor:

@@ -98,6 +98,15 @@ class StepContext:
             backward=self._backward,
         )
 
+    def augmented(self) -> StepContext:
+        """Returns the context of a random view of the batch, as the task makes it; advances ``rng``."""
+        return self._with_batch(self._task.augment(self.batch, self.rng))
+
+    def held_out(self) -> StepContext:
+        """Returns the context of a random batch of the validation part; advances ``rng``."""
+        batches = self._validation()
+        return self._with_batch(batches[int(self.rng.integers(len(batches)))])
+
     def forward(self, architecture: Architecture, weight_set: int | None = None) -> Tensor:
         """Activates a subnetwork and returns its outputs for the batch; it stays active."""
         self.supernet.activate(architecture, weight_set)
@@ -109,8 +118,7 @@ class StepContext:
 
         Batch statistics are those of this batch. Tasks that cannot score single batches give ``exp(-loss)``, from 0 to 1 as well.
         """
-        batches = self._validation()
-        batch = batches[int(self.rng.integers(len(batches)))]
+        batch = self.held_out().batch
         self.supernet.activate(architecture, weight_set)
         outputs = self._forward(*batch.inputs)
         scores = self._task.score([(outputs, batch)])
@@ -144,6 +152,13 @@ class Strategy(ABC):
         Raises:
             UserError: space, options and training do not fit each other.
         """
+
+    def phase(self, supernet: Supernet, progress: float) -> tuple[float, float]:
+        """Returns begin and end of the phase in which a moment of the training lies, as shares of the training.
+
+        The learning rate rises and falls once in each phase. One phase by default.
+        """
+        return 0.0, 1.0
 
     @abstractmethod
     def step(self, context: StepContext) -> Mapping[str, float]:

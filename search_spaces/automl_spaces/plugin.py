@@ -18,6 +18,11 @@ def automl_spaces() -> list[Space]:
         Space(
             name="image/hybrid", summary="Every installed image block in every slot", path=_HERE / "image/hybrid.yaml"
         ),
+        Space(
+            name="image/hytra",
+            summary="Convolution or attention, and where to down-sample: 16 layers in 4 stages",
+            path=_HERE / "image/hytra.yaml",
+        ),
         Space(name="image/mobile", summary="MobileNetV3-like, 45 dimensions", path=_HERE / "image/mobile.yaml"),
         Space(
             name="image/pooling",

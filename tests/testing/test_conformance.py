@@ -13,7 +13,21 @@ from automl.testing import Check, all_checks, plugin_checks
 PLUGINS = sorted((Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml"))
 
 
-@pytest.mark.parametrize("check", plugin_checks("automl-supernets"), ids=str)
+_NEEDS_A_RUN = "rates subnetworks of a supernet that was trained block-wise, which a candidate alone does not hold"
+_EXEMPT = {
+    "center-distance": dict.fromkeys(
+        (
+            "measures finite values on any task",
+            "leaves the model as it was",
+            "a failing candidate does not touch the others",
+            "repeats itself and grows with the network",
+        ),
+        _NEEDS_A_RUN,
+    )
+}
+
+
+@pytest.mark.parametrize("check", plugin_checks("automl-supernets", exempt=_EXEMPT), ids=str)
 def test_conformance(check: Check) -> None:
     check()
 

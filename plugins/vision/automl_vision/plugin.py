@@ -29,6 +29,14 @@ FAMILIES = (
         produces="image",
     ),
     Family(
+        name="vision.hytra",
+        summary="fabric of convolutions and attention with searched places of down-sampling",
+        target="automl_vision.hytra:HyTra",
+        accepts="image",
+        produces="image",
+        by_name_only=True,
+    ),
+    Family(
         name="vision.mbconv",
         summary="inverted bottleneck with elastic kernel, expansion and squeeze-and-excitation",
         target="automl_vision.mbconv:MBConv",
