@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final, final
 
 import torch
@@ -40,9 +41,7 @@ class Assembler(nn.Module):
     def __init__(self, codes: int, gates: int, *, width: int = 128, depth: int = 2) -> None:
         super().__init__()
         widths = [codes + 1, *[width] * depth]
-        hidden = [
-            layer for a, b in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())
-        ]
+        hidden = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.layers: Final = nn.Sequential(*hidden, nn.Linear(width, gates))
 
     def forward(self, task: Tensor, share: Tensor) -> Tensor:

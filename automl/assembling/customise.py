@@ -1,7 +1,7 @@
 """A network for a task and limits, on demand: generated, extracted, measured. No gradient step once the assembler is trained.
 
-    assembler/          survey and trained assemblers, made by the first call
-    assembled/<id>/     exports of what was assembled
+assembler/          survey and trained assemblers, made by the first call
+assembled/<id>/     exports of what was assembled
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import nn
 from automl.assembling.gates import DimensionGates
 from automl.assembling.selection import Selection, describe_costs
 from automl.assembling.strategies import Strategy, assemble_strategies
-from automl.assembling.survey import FOLDER, survey_costs, survey_supernet
+from automl.assembling.survey import FOLDER, SURVEYED, survey_costs, survey_supernet
 from automl.assembling.training import STEPS, cost_shares, train_assembler
 from automl.errors import ConstraintError
 from automl.export import ExportResult, export_model
@@ -61,7 +61,14 @@ class Assembled:
 
 
 def assemble(
-    run: Run, constraints: Sequence[str], classes: Sequence[str] = (), *, host: Host, progress: Progress | None = None
+    run: Run,
+    constraints: Sequence[str],
+    classes: Sequence[str] = (),
+    *,
+    host: Host,
+    progress: Progress | None = None,
+    surveyed: int = SURVEYED,
+    steps: int = STEPS,
 ) -> Assembled:
     """Assembles a network for some classes of a run's task within limits.
 
@@ -74,6 +81,8 @@ def assemble(
         classes: names of the classes; all if empty.
         host: where components are looked up.
         progress: receives progress.
+        surveyed: subnetworks that the assembler learns from; a survey that was begun keeps its number.
+        steps: updates of the assembler.
 
     Returns:
         Of the strategies that meet all limits when measured, the one with the smallest expected error on the asked classes.
@@ -94,10 +103,10 @@ def assemble(
     with run.lock():
         for objective in objectives.values():
             objective.prepare(supernet, whole, progress)
-        customiser = _Customiser(run, parts, supernet, whole, evaluator, progress)
+        customiser = _Customiser(run, parts, supernet, whole, evaluator, progress, surveyed, steps)
         made = customiser.prepare(objectives)
     started = time.perf_counter()
-    with torch.inference_mode():  # nothing is trained from here on
+    with torch.no_grad():  # nothing is trained from here on
         strategies = customiser.strategies(made, chosen)
         generated = time.perf_counter()
         asked = ClassSubset(whole, chosen)
@@ -176,8 +185,17 @@ class _Customiser:
     """Survey and assemblers of a run."""
 
     def __init__(
-        self, run: Run, parts: JobParts, supernet: Supernet, task: Task, evaluator: Evaluator, progress: Progress
+        self,
+        run: Run,
+        parts: JobParts,
+        supernet: Supernet,
+        task: Task,
+        evaluator: Evaluator,
+        progress: Progress,
+        surveyed: int,
+        steps: int,
     ) -> None:
+        self._steps: Final = steps
         self._run: Final = run
         self._supernet: Final = supernet
         self._task: Final = task
@@ -187,7 +205,9 @@ class _Customiser:
         if run.job.storage is not None or run.has("ledger.log"):
             with open_ledger(run, parts, supernet, read_only=True) as opened:
                 ledger = [m.architecture for m in opened.read() if m.complete]
-        self._survey: Final = survey_supernet(run, ledger, supernet, task, evaluator, progress)
+        self._survey: Final = survey_supernet(
+            run, ledger, supernet, task, evaluator, progress, count=surveyed
+        )
         self._gates: Final = DimensionGates(supernet.space)
 
     def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, Any]:
@@ -196,21 +216,18 @@ class _Customiser:
         for name, objective in objectives.items():
             costs = survey_costs(self._survey.architectures, objective, self._run, self._supernet, self._evaluator)
             surveyed = [architecture.id for architecture in self._survey.architectures]
-            content = json.dumps([weights_digest(self._supernet.network), surveyed, costs.tolist(), STEPS])
-            self._progress.begin(f"training the assembler for {name}", STEPS, "step")
-            try:
-                assembler = train_assembler(
-                    self._survey,
-                    costs,
-                    self._gates,
-                    classes=self._task.outputs,
-                    path=self._run.path(FOLDER) / f"{name}.safetensors",
-                    identity=hashlib.blake2b(content.encode(), digest_size=16).hexdigest(),
-                    seed=self._run.job.seed,
-                    advanced=self._progress.advance,
-                )
-            finally:
-                self._progress.end()
+            content = json.dumps([weights_digest(self._supernet.network), surveyed, costs.tolist(), self._steps])
+            assembler = train_assembler(
+                self._survey,
+                costs,
+                self._gates,
+                classes=self._task.outputs,
+                path=self._run.path(FOLDER) / f"{name}.safetensors",
+                identity=hashlib.blake2b(content.encode(), digest_size=16).hexdigest(),
+                seed=self._run.job.seed,
+                steps=self._steps,
+                progress=self._progress,
+            )
             made[name] = (assembler, cost_shares(costs))
         return made
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from automl.errors import ExportError
 from automl.tickets.channels import prove_removal
 
-__all__ = ["ChosenOutputs", "keep_classes"]
+__all__ = ["ChosenOutputs", "cut_head", "keep_classes"]
 
 
 @final
@@ -54,20 +54,26 @@ def keep_classes(model: nn.Module, classes: Sequence[int], outputs: int, inputs:
     """
     if list(classes) == list(range(outputs)):
         return model
-    whole = ChosenOutputs(model, classes).eval()
-    names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
-    if names:
-        cut = copy.deepcopy(model)
-        layer = cut.get_submodule(names[-1])
-        assert isinstance(layer, nn.Linear)
-        rows = torch.tensor(list(classes), device=layer.weight.device)
-        layer.weight = nn.Parameter(layer.weight.detach()[rows].clone(), requires_grad=layer.weight.requires_grad)
-        if layer.bias is not None:
-            layer.bias = nn.Parameter(layer.bias.detach()[rows].clone(), requires_grad=layer.bias.requires_grad)
-        layer.out_features = len(rows)
+    whole, cut = ChosenOutputs(model, classes).eval(), copy.deepcopy(model)
+    if cut_head(cut, classes, outputs):
         try:
             prove_removal(whole, cut, inputs)
             return cut
         except (ExportError, RuntimeError):
             pass
     return whole
+
+
+def cut_head(model: nn.Module, classes: Sequence[int], outputs: int) -> bool:
+    """Keeps only some rows of the last linear layer as wide as the output, in place and unproven; tells whether there is one."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    if not layers:
+        return False
+    layer = layers[-1]
+    rows = torch.tensor(list(classes), device=layer.weight.device)
+    for name in ("weight", "bias"):
+        whole = getattr(layer, name)
+        if whole is not None:
+            setattr(layer, name, nn.Parameter(whole.detach()[rows].clone(), requires_grad=whole.requires_grad))
+    layer.out_features = len(rows)
+    return True

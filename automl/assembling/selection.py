@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from automl.assembling.head import ChosenOutputs, keep_classes
+from automl.assembling.head import ChosenOutputs, cut_head, keep_classes
 from automl.assembling.strategies import Strategy
 from automl.errors import ConstraintError, ExportError
 from automl.job.evaluation import Evaluator
@@ -93,17 +93,16 @@ class Selection:
             ConstraintError: none meets the limits; names the smallest feasible cost.
             ExportError: an extracted network does not equal the active subnetwork.
         """
-        found = [self._costs(s.architecture, final=False) for s in strategies]
+        sure = not isinstance(self._cut(self._supernet.extract(strategies[0].architecture)), ChosenOutputs)
+        found = [self._costs(s.architecture, quick=sure) for s in strategies]
         within = [s for s, costs in zip(strategies, found, strict=True) if self._met(costs)]
         if not within:
             raise self._infeasible(found)
         for strategy in sorted(within, key=lambda s: (s.expected, s.cost, s.architecture.id)):
             costs = self._costs(strategy.architecture, final=True)
             if self._met(costs):
-                difference = prove_equal(
-                    self._supernet, strategy.architecture, self._cut(self._supernet.extract(strategy.architecture)),
-                    self._classes, self._inputs,
-                )  # fmt: skip
+                model = self._cut(self._supernet.extract(strategy.architecture))
+                difference = prove_equal(self._supernet, strategy.architecture, model, self._classes, self._inputs)
                 candidate, _ = self._evaluator.candidate(strategy.architecture)
                 return Chosen(strategy, self._cut(candidate.model), difference, costs, len(within))
             found.append(costs)
@@ -112,8 +111,11 @@ class Selection:
     def _cut(self, model: nn.Module) -> nn.Module:
         return keep_classes(model.eval(), self._classes, self._whole.outputs, self._inputs)
 
-    def _costs(self, architecture: Architecture, *, final: bool) -> dict[str, Value]:
-        model = self._cut(self._supernet.extract(architecture))
+    def _costs(self, architecture: Architecture, *, quick: bool = False, final: bool = False) -> dict[str, Value]:
+        """Costs with the head cut: proven for this network, or ``quick`` where one proof shows that the head can be cut."""
+        model = self._supernet.extract(architecture)
+        if not (quick and cut_head(model, self._classes, self._whole.outputs)):
+            model = self._cut(model)
         candidate = Candidate(architecture, model, self._asked)
         objectives = self._objectives.items()
         return {name: (o.final() if final else o).measure(candidate) for name, o in objectives}

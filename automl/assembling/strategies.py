@@ -75,13 +75,13 @@ def assemble_strategies(
     for end, sign in ((ends[0], -1), (ends[-1], 1)):
         preference = generated[end.architecture]
 
-        def steps(one: Strategy, sign: int = sign, preference: torch.Tensor = preference) -> list[tuple[float, Strategy]]:
+        def steps(
+            one: Strategy, sign: int = sign, preference: torch.Tensor = preference
+        ) -> list[tuple[float, Strategy]]:
             near = rate(gates.space.neighbours(one.architecture), "repaired")
             loss = gates.score([one.architecture], preference) - gates.score([s.architecture for s in near], preference)
             gains = [sign * (s.cost - one.cost) for s in near]
-            return [
-                (price / gain, s) for price, gain, s in zip(loss.tolist(), gains, near, strict=True) if gain > 1e-6
-            ]
+            return [(price / gain, s) for price, gain, s in zip(loss.tolist(), gains, near, strict=True) if gain > 1e-6]
 
         for one in _walk(end, steps):
             found.setdefault(one.architecture, one)

@@ -31,7 +31,7 @@ from automl.tasks.classification import evaluation_mode
 from automl.tasks.task import Batch, Task
 from automl.tickets.ticket import weights_digest
 
-__all__ = ["FOLDER", "Survey", "choose_architectures", "survey_costs", "survey_supernet"]
+__all__ = ["FOLDER", "SURVEYED", "Survey", "choose_architectures", "survey_costs", "survey_supernet"]
 
 FOLDER: Final = "assembler"
 SURVEYED: Final = 192
@@ -68,7 +68,9 @@ class Survey:
         return 1 - right.mean((1, 2))
 
 
-def choose_architectures(seed: int, ledger: Sequence[Architecture], supernet: Supernet, count: int) -> list[Architecture]:
+def choose_architectures(
+    seed: int, ledger: Sequence[Architecture], supernet: Supernet, count: int
+) -> list[Architecture]:
     """Returns the subnetworks of a survey: both ends of the space, up to half from the ledger, the others drawn."""
     space = supernet.space
     chosen = dict.fromkeys([space.smallest(), space.largest()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -18,6 +18,7 @@ from automl.assembling.gates import DimensionGates
 from automl.assembling.surrogate import GateRegression
 from automl.assembling.survey import Survey
 from automl.atomic_write import write_atomically
+from automl.progress import Progress, SilentProgress
 
 __all__ = ["STEPS", "TrainedAssembler", "cost_shares", "task_code", "train_assembler"]
 
@@ -63,7 +64,7 @@ def train_assembler(
     identity: str,
     seed: int,
     steps: int = STEPS,
-    advanced: Callable[[int], None] = lambda steps: None,
+    progress: Progress | None = None,
 ) -> TrainedAssembler:
     """Returns the trained assembler of a survey; reads it where it was trained before, goes on where training stopped.
 
@@ -83,11 +84,11 @@ def train_assembler(
         identity: digest of everything that the result depends on; a file of another one is not used.
         seed: decides initial weights, tasks and shares.
         steps: updates.
-        advanced: told of updates that are done.
+        progress: shown the updates; nothing where none are left to do.
 
     Source:
-        Xu et al. 2023, NN-Factory, arXiv:2308.15003. Deviation: the modules keep the weights of the trained supernet, and the loss
-        of a task is predicted from measured subnetworks, since choices of a space have no gradient of their own.
+        Xu et al. 2023, NN-Factory, arXiv:2308.15003. Deviation: the modules keep the weights of the trained supernet, and the
+        loss of a task is predicted from measured subnetworks, since choices of a space have no gradient of their own.
     """
     shares = cost_shares(costs)
     with torch.random.fork_rng(devices=()):
@@ -96,28 +97,47 @@ def train_assembler(
     optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
     done = _restore(path, identity, network, optimiser)
     if done < steps:
-        codes, errors = _tasks(survey, classes, seed)
-        seen = gates.encode(survey.architectures)
-        cost = GateRegression(gates, seen, shares)
-        cost_weights = cost.weights([shares])
-        quality = GateRegression(gates, seen, errors.mean(0))
-        coefficients, means = quality.weights(errors)
-        advanced(done)
-        for step in range(done, steps):
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(22, step)))
-            chosen = torch.from_numpy(rng.integers(len(codes), size=_TASKS_PER_STEP))
-            budget = torch.from_numpy(rng.random(_TASKS_PER_STEP)).float()
-            opened = gates.open(network(codes[chosen], budget))
-            expected = quality.predict(opened, (coefficients[chosen], means[chosen]))
-            over = (cost.predict(opened, cost_weights) - budget).clamp(min=0)
-            loss = (expected + _LAMBDA * over.square()).mean()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            advanced(1)
-            if (step + 1) % _CHECKPOINT == 0 or step + 1 == steps:
-                _store(path, identity, network, optimiser, step + 1)
+        progress = progress or SilentProgress()
+        progress.begin(f"training the assembler for {path.stem}", steps, "step", done)
+        try:
+            for step in _updates(survey, shares, gates, network, optimiser, classes, seed, range(done, steps)):
+                progress.advance()
+                if (step + 1) % _CHECKPOINT == 0 or step + 1 == steps:
+                    _store(path, identity, network, optimiser, step + 1)
+        finally:
+            progress.end()
     return TrainedAssembler(network.eval(), gates)
+
+
+def _updates(
+    survey: Survey,
+    shares: Tensor,
+    gates: DimensionGates,
+    network: Assembler,
+    optimiser: torch.optim.Optimizer,
+    classes: int,
+    seed: int,
+    steps: range,
+) -> Iterator[int]:
+    """Updates the assembler, and yields the number of each update when it is done."""
+    codes, errors = _tasks(survey, classes, seed)
+    seen = gates.encode(survey.architectures)
+    cost = GateRegression(gates, seen, shares)
+    cost_weights = cost.weights([shares])
+    quality = GateRegression(gates, seen, errors.mean(0))
+    coefficients, means = quality.weights(errors)
+    for step in steps:
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(22, step)))
+        chosen = torch.from_numpy(rng.integers(len(codes), size=_TASKS_PER_STEP))
+        budget = torch.from_numpy(rng.random(_TASKS_PER_STEP)).float()
+        opened = gates.open(network(codes[chosen], budget))
+        expected = quality.predict(opened, (coefficients[chosen], means[chosen]))
+        over = (cost.predict(opened, cost_weights) - budget).clamp(min=0)
+        loss = (expected + _LAMBDA * over.square()).mean()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        yield step
 
 
 def cost_shares(costs: Tensor) -> Tensor:
