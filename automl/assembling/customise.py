@@ -205,9 +205,7 @@ class _Customiser:
         if run.job.storage is not None or run.has("ledger.log"):
             with open_ledger(run, parts, supernet, read_only=True) as opened:
                 ledger = [m.architecture for m in opened.read() if m.complete]
-        self._survey: Final = survey_supernet(
-            run, ledger, supernet, task, evaluator, progress, count=surveyed
-        )
+        self._survey: Final = survey_supernet(run, ledger, supernet, task, evaluator, progress, count=surveyed)
         self._gates: Final = DimensionGates(supernet.space)
 
     def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, Any]:

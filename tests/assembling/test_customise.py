@@ -47,7 +47,11 @@ def fresh(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Run:
     x = rng.normal(size=(160, 1, 7, 5)) + y[:, None, None, None]
     np.savez(folder / "data.npz", x=x.astype(np.float32), y=y)
     job = resolve_job(
-        settings={"space": str(folder / "small.yaml"), "data": str(folder / "data.npz"), "objectives": ["error", "macs"]}
+        settings={
+            "space": str(folder / "small.yaml"),
+            "data": str(folder / "data.npz"),
+            "objectives": ["error", "macs"],
+        }
         | {"trials": 4, "searcher": "random", "seed": 5},
         assignments=["training.epochs=2", "training.validation_subnets=1", "evaluation.anchors=1"],
     )
@@ -212,5 +216,3 @@ def test_mistakes_are_one_line(
     assert command(["assemble", str(run.folder), *options]) == 2
     shown = capsys.readouterr().err
     assert message in shown and "Traceback" not in shown
-
-
