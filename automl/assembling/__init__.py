@@ -1,4 +1,4 @@
-"""Assembling: networks of a run for any of its classes and any budget, generated instead of searched. Imports torch on first use."""
+"""Assembling: networks of a run for any classes and budget, generated instead of searched. Imports torch on first use."""
 
 from typing import TYPE_CHECKING
 

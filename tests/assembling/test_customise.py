@@ -1,4 +1,4 @@
-"""Networks assembled from a finished run: proven, within their limits, the same after a kill, exportable; mistakes in one line."""
+"""Networks assembled from a finished run: proven, within limits, the same after a kill, exportable; mistakes in a line."""
 
 from __future__ import annotations
 
@@ -215,4 +215,5 @@ def test_mistakes_are_one_line(
     monkeypatch.setenv("COLUMNS", "200")
     assert command(["assemble", str(run.folder), *options]) == 2
     shown = capsys.readouterr().err
-    assert message in shown and "Traceback" not in shown
+    assert message in shown
+    assert "Traceback" not in shown
