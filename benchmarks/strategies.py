@@ -27,10 +27,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from automl.atomic_write import write_atomically
 from automl.errors import ConfigError, UserError
 from automl.host import Host
+from automl.job.opened import task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
 from automl.job.rank_agreement import rank_correlation
 from automl.job.rank_check import LEAST, drawn_subnets, standalone_error, subnet_errors
-from automl.job.opened import task_and_supernet
 from automl.job_config import JobConfig, resolve_job
 from automl.objectives.context import cpu_name, versions
 from automl.training import train

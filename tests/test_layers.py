@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "tickets",
     },
     "stitching": {"space", "supernet", "host", "tasks", "training", "objectives", "export", "report", "job"},
+    "assembling": {"space", "supernet", "host", "tasks", "objectives", "export", "job", "tickets"},
     "testing": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "host", "job"},
 }
 LIGHT = [

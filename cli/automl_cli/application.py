@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from automl.errors import InterruptedJobError
+from automl_cli.commands.assemble import assemble
 from automl_cli.commands.check import check
 from automl_cli.commands.components import families, plugins
 from automl_cli.commands.dashboard import dashboard
@@ -77,6 +78,7 @@ def build_application() -> typer.Typer:
         (prune, RUNS),
         (reduce, RUNS),
         (stitch, RUNS),
+        (assemble, RUNS),
         (spaces, COMPONENTS),
         (families, COMPONENTS),
         (plugins, COMPONENTS),

@@ -1,0 +1,49 @@
+"""The assembler learns from a survey whose answer is known: which choice each class needs, and what the budget allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from automl.assembling.gates import DimensionGates
+from automl.assembling.strategies import assemble_strategies
+from automl.assembling.survey import Survey
+from automl.assembling.training import cost_shares, task_code, train_assembler
+from automl.space import Architecture, Categorical, Ordinal, SearchSpace
+
+SPACE = SearchSpace.build(
+    {"op": Categorical("first", "second"), "width": Ordinal(2, 4, 8, 16), "depth": Ordinal(1, 2, 3)}
+)
+CLASSES = 4
+
+
+def survey() -> Survey:
+    """``first`` tells the classes 0 and 1 apart, ``second`` 2 and 3; everything tells better apart what is wider or deeper."""
+    architectures, target = list(SPACE.enumerate()), torch.arange(40) % CLASSES
+
+    def logits(a: Architecture) -> torch.Tensor:
+        margin = torch.tensor([0.0, 0.0]) + 0.2 * float(a["depth"]) + 0.1 * float(a["width"])
+        margin[0 if a["op"] == "first" else 1] += 2.0
+        return torch.nn.functional.one_hot(target, CLASSES) * margin[target // 2][:, None]
+
+    return Survey(architectures, torch.stack([logits(a) for a in architectures]), target)
+
+
+def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
+    known, gates = survey(), DimensionGates(SPACE)
+    costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in known.architectures])
+    shares = cost_shares(costs)
+    assembler = train_assembler(
+        known, costs, gates, classes=CLASSES, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=300
+    )
+    for classes, op in (([0, 1], "first"), ([2, 3], "second")):
+        found = gates.decode(assembler.logits(task_code(classes, CLASSES), torch.tensor([0.3, 0.6, 1.0])))
+        assert [a["op"] for a in found] == [op] * 3
+        position = [known.architectures.index(a) for a in found]
+        assert shares[position].tolist() == sorted(shares[position].tolist())
+        assert float(shares[position[0]]) < 0.6 < float(shares[position[2]])
+        front = assemble_strategies(assembler, known, shares, classes, CLASSES)
+        assert front[0].architecture == SPACE.smallest()
+        assert all(s.architecture["op"] == op for s in front[2:])
+        assert [s.expected for s in front[1:]] == sorted((s.expected for s in front[1:]), reverse=True)
