@@ -25,8 +25,8 @@ from automl.errors import ConstraintError
 from automl.export import ExportResult, export_model
 from automl.host import Host
 from automl.job.evaluation import Evaluator
+from automl.job.opened import load_supernet, make_evaluator, open_ledger
 from automl.job.parts import JobParts
-from automl.job.run import load_supernet, make_evaluator, open_ledger
 from automl.objectives.build import build_objective
 from automl.objectives.constraints import Constraint, parse_constraints
 from automl.objectives.objective import Objective
@@ -112,7 +112,7 @@ def assemble(
         asked = ClassSubset(whole, chosen)
         found = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits).best(strategies)
         size = run.job.evaluation.batch_size
-        errors = {part: asked.evaluate(found.model, part, size) for part in _PARTS}  # type: ignore[arg-type]
+        errors = {part: asked.evaluate(found.model, part, size) for part in _PARTS}
     architecture = found.strategy.architecture
     described = [str(name) for name in asked.describe()["classes"]]
     digest = hashlib.blake2b(json.dumps([architecture.id, described]).encode(), digest_size=4).hexdigest()

@@ -29,7 +29,7 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     Source:
         Bengio, Léonard, Courville 2013, arXiv:1308.3432, section 4.
     """
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())  # the bracket is exactly 0
 
 
 @final
@@ -65,7 +65,7 @@ class DimensionGates:
         Shape:
             logits: ``(n, count)``.
         """
-        blocks = logits.detach().split(self._sizes, 1)
+        blocks = torch.split(logits.detach(), self._sizes, 1)
         positions = np.stack([block.argmax(1).numpy() for block in blocks], 1)
         positions = self.space.canonical_indices(positions, np.random.default_rng(0))
         found = self.space.from_indices(positions)
@@ -81,8 +81,8 @@ class DimensionGates:
             logits: ``(n, count)``. Returns ``(n, count)``.
         """
         hard = self.encode(self.decode(logits))
-        soft = torch.cat([block.softmax(1) for block in logits.split(self._sizes, 1)], 1)
-        exists = torch.cat([block.sum(1, keepdim=True).expand_as(block) for block in hard.split(self._sizes, 1)], 1)
+        soft = torch.cat([block.softmax(1) for block in torch.split(logits, self._sizes, 1)], 1)
+        exists = torch.cat([block.sum(1, keepdim=True).expand_as(block) for block in torch.split(hard, self._sizes, 1)], 1)
         return straight_through(hard, soft * exists)
 
     def score(self, architectures: Sequence[Architecture], logits: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class DimensionGates:
             logits: ``(count,)``. Returns ``(n,)``.
         """
         gates = self.encode(architectures)
-        chances = torch.cat([block.log_softmax(0) for block in logits.split(self._sizes)])
+        chances = torch.cat([block.log_softmax(0) for block in torch.split(logits, self._sizes)])
         return (gates @ chances) / gates.sum(1).clamp(min=1)
 
     def _nearest(self, forbidden: Architecture, logits: Tensor) -> Architecture:

@@ -48,7 +48,7 @@ class ClassSubset(Task):
         numbers = torch.full((whole.outputs,), -1, dtype=torch.int64)
         numbers[list(self._classes)] = torch.arange(self.outputs)
         self._numbers: Final = numbers
-        self.split = {part: rows[: self._count(part)] for part, rows in whole.split.items()}
+        self.split = {part: rows[: self._count(part)] for part, rows in whole.split.items()}  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, data: str, **settings: Any) -> Task:
@@ -111,8 +111,8 @@ class ClassSubset(Task):
             if len(rows):
                 yield Batch(batch.inputs, target[rows], rows if batch.index is None else batch.index[rows])
 
-    def _count(self, part: str) -> int:
-        return sum(len(batch.target) for batch in self.batches(part, 4096))  # type: ignore[arg-type]
+    def _count(self, part: Part) -> int:
+        return sum(len(batch.target) for batch in self.batches(part, 4096))
 
 
 def find_classes(task: Task, texts: Sequence[str], where: str) -> list[int]:

@@ -130,7 +130,9 @@ class _Training:
         self._measure: Final = measure
         self._compressor: Final = compressor
 
-        strategy.prepare(supernet, config)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            strategy.prepare(supernet, config)
         self._identity: Final = training_identity(supernet, task, config, strategy, seed, fabric.world_size, compressor)
         fabric.to_device(supernet)
         if config.channels_last:

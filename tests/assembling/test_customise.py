@@ -28,7 +28,7 @@ space: image/small
 input: image
 slots:
   stem:   {from: input, blocks: [vision.conv_stem], width: [4, 6, 9], stride: 2}
-  stage1: {from: stem, blocks: [vision.mbconv, vision.residual], width: [6, 8, 11], depth: [0, 1, 2]}
+  stage1: {from: stem, blocks: [vision.mbconv, vision.residual], width: [6, 8, 11], depth: [1, 2]}
 output: stage1
 """
 
@@ -184,7 +184,7 @@ def test_a_survey_holds_the_ledger_and_scores_any_classes(run: Run, host: Host) 
     rows = (batch.target == 3) | (batch.target == 1)
     chances = candidate.model(*batch.inputs)[rows][:, [3, 1]].softmax(1)
     right = torch.where(batch.target[rows] == 3, chances[:, 0], chances[:, 1])
-    assert float(survey.soft_errors([3, 1])[1]) == pytest.approx(float(1 - right.mean()), abs=2e-3)  # kept as halves
+    assert survey.soft_errors([3, 1])[1].item() == pytest.approx((1 - right.mean()).item(), abs=2e-3)  # kept as halves
 
 
 @pytest.mark.slow

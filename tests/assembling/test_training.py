@@ -24,7 +24,7 @@ def survey() -> Survey:
 
     def logits(a: Architecture) -> torch.Tensor:
         margin = torch.tensor([0.0, 0.0]) + 0.2 * float(a["depth"]) + 0.1 * float(a["width"])
-        margin[0 if a["op"] == "first" else 1] += 2.0
+        margin[0 if a["op"] == "first" else 1] += 0.5
         return torch.nn.functional.one_hot(target, CLASSES) * margin[target // 2][:, None]
 
     return Survey(architectures, torch.stack([logits(a) for a in architectures]), target)
@@ -35,7 +35,7 @@ def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
     costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in known.architectures])
     shares = cost_shares(costs)
     assembler = train_assembler(
-        known, costs, gates, classes=CLASSES, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=300
+        known, costs, gates, classes=CLASSES, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=600
     )
     for classes, op in (([0, 1], "first"), ([2, 3], "second")):
         found = gates.decode(assembler.logits(task_code(classes, CLASSES), torch.tensor([0.3, 0.6, 1.0])))

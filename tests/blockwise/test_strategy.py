@@ -86,7 +86,7 @@ def test_one_path_is_bootstrapped_from_itself(config, context, new_supernet):
     z = [siamese.projectors[0](f) for f in features]
     q = [siamese.predictors[0](p) for p in z]
     by_hand = sum(2 - 2 * torch.cosine_similarity(a, b, dim=-1).mean() for a, b in ((q[0], z[1]), (q[1], z[0])))
-    assert loss == pytest.approx(float(by_hand), abs=1e-5)
+    assert loss == pytest.approx(by_hand.item(), abs=1e-5)
 
 
 def test_training_a_stage_leaves_those_before_it_as_they_are_statistics_included(

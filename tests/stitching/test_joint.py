@@ -34,6 +34,8 @@ def _context(supernet: Supernet, batch: Batch, rng: np.random.Generator) -> Step
         smallest=supernet.space.smallest(),
         largest=supernet.space.largest(),
         label_smoothing=0.0,
+        progress=0.0,
+        validation=list,
         forward=supernet,
         backward=lambda loss: torch.autograd.backward(loss),
     )

@@ -108,7 +108,7 @@ class StopsAtFailures(Wrapped):
 
 class DeafToStrangers(Wrapped):
     def tell(self, results: Sequence[Measurement]) -> None:
-        self.inner.tell([r for r in results if r.architecture in self.inner._outstanding])
+        self.inner.tell([r for r in results if self.inner._pending.awaits(r.architecture)])
 
 
 class ClaimsToLearn(Wrapped):
