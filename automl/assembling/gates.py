@@ -82,7 +82,9 @@ class DimensionGates:
         """
         hard = self.encode(self.decode(logits))
         soft = torch.cat([block.softmax(1) for block in torch.split(logits, self._sizes, 1)], 1)
-        exists = torch.cat([block.sum(1, keepdim=True).expand_as(block) for block in torch.split(hard, self._sizes, 1)], 1)
+        exists = torch.cat(
+            [block.sum(1, keepdim=True).expand_as(block) for block in torch.split(hard, self._sizes, 1)], 1
+        )
         return straight_through(hard, soft * exists)
 
     def score(self, architectures: Sequence[Architecture], logits: Tensor) -> Tensor:
