@@ -55,7 +55,7 @@ def test_constraints_are_read(
         ("latency<=1ms<=2ms", "the objective must stand between the two numbers"),
         ("2ms<=3ms", "it names no objective"),
         ("latencey<=2ms", "character 1: unknown objective 'latencey'. Did you mean 'latency'?"),
-        ("10k<=  parms<=100k", "character 8: unknown objective 'parms'. Did you mean 'params'?"),
+        ("10k<=  parms<=100k", "character 8: unknown objective 'parms'. Did you mean 'params'"),
         ("latency<=2mss", "character 10: unknown unit 'mss'"),
         ("latency <=  2kB", "character 13: 'kB' is a unit of bytes, but 'latency' is a time"),
         ("latency<=fast", "character 10: 'fast' is not a number"),
