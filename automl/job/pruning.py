@@ -24,7 +24,7 @@ from automl.job.front import pick_subnets
 from automl.job.opened import OpenRun, open_run
 from automl.job.parts import build_component
 from automl.job.pruned_network import PROOF_BATCH, RESULT, TICKET, WEIGHTS, without_channels, write_weights
-from automl.job.pruning_progress import PruningProgress
+from automl.job.training_progress import PruningProgress
 from automl.objectives.size import state_bytes
 from automl.options import parse_options
 from automl.progress import Progress, SilentProgress

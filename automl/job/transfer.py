@@ -24,7 +24,7 @@ from automl.job.opened import OpenRun, load_supernet
 from automl.job.parts import JobParts
 from automl.job.pruned_network import RESULT, TICKET, WEIGHTS, write_weights
 from automl.job.pruning import measure_errors, training_of
-from automl.job.pruning_progress import PruningProgress
+from automl.job.training_progress import PruningProgress
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
 from automl.space import Architecture

@@ -9,7 +9,7 @@ import typer
 
 from automl_cli.commands.front import ROWS, front_summary, print_front
 from automl_cli.console import print_json, print_result, report_progress
-from automl_cli.options import JsonOption, RunsOption
+from automl_cli.options import JsonOption, NameOption, OverwriteOption, RunsOption
 
 if TYPE_CHECKING:
     from automl.job_config import JobConfig
@@ -71,12 +71,8 @@ def search(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the job, such as training.learning_rate=0.01."),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run; otherwise made from the job.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run of that name first and start anew.")
-    ] = False,
+    name: NameOption = None,
+    overwrite: OverwriteOption = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from automl_cli.commands.search import announce, run_resolved, show_run
-from automl_cli.options import JsonOption, RunsOption
+from automl_cli.options import JsonOption, NameOption, OverwriteOption, RunsOption
 
 __all__ = ["stitch"]
 
@@ -66,12 +66,8 @@ def stitch(
             "--set", metavar="KEY=VALUE", help="Any setting of the job, such as training.learning_rate=0.001."
         ),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run; otherwise made from the job.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run of that name first and start anew.")
-    ] = False,
+    name: NameOption = None,
+    overwrite: OverwriteOption = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
