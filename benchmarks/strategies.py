@@ -1,13 +1,14 @@
 """Training strategies side by side: errors of small, random and large subnetworks, ranking, and cost of an epoch.
 
     python benchmarks/strategies.py [--epochs 40] [--seeds 0 1 2] [--strategies sandwich sorted] [--spaces image/tiny]
-        [--subnets 20] [--standalone-epochs 40] [--output FILE]
+        [--subnets 20] [--standalone-epochs 40] [--data digits] [--output FILE]
 
 For each space and seed, random subnetworks are trained alone once; Kendall's tau of a strategy is that of its supernet's
 errors on them against those. Errors are of extracted, calibrated subnetworks on the validation part. The cost of an epoch is
-processor time over that of `single-path`, the median of trainings of one epoch that alternate between the two. Data are the
-built-in digits, other settings the defaults of a job. Every row is in ``benchmarks/results/strategies.jsonl`` as soon as it is
-measured; rows that are there are not measured again, so the same command goes on where it was stopped.
+processor time over that of ``single-path``, the median of trainings of one epoch that alternate between the two. Data are the
+built-in digits or what ``--data`` names, other settings the defaults of a job. Every row is in
+``benchmarks/results/strategies.jsonl`` as soon as it is measured; rows that are there are not measured again, so the same
+command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -67,20 +68,21 @@ class Rows:
         write_atomically(self._path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.all))
 
 
-def job_of(space: str, strategy: str, seed: int, epochs: int) -> JobConfig:
-    """The default job on digits with one space, strategy and seed."""
-    settings = {"space": space, "strategy": strategy, "seed": seed, "objectives": ["error"], "data": "digits"}
+def job_of(space: str, strategy: str, seed: int, epochs: int, data: str) -> JobConfig:
+    """The default job with one space, strategy, seed and data set."""
+    settings = {"space": space, "strategy": strategy, "seed": seed, "objectives": ["error"], "data": data}
     return resolve_job(settings=settings, assignments=[f"training.epochs={epochs}", "training.validation_subnets=1"])
 
 
 def standalone(space: str, seed: int, options: argparse.Namespace, host: Host, rows: Rows) -> list[Row]:
     """Rows of the subnetworks of a space that are trained alone."""
     epochs = options.standalone_epochs or options.epochs
-    job = job_of(space, REFERENCE, seed, epochs)
+    job = job_of(space, REFERENCE, seed, epochs, options.data)
     task, untrained = task_and_supernet(job, resolve_parts(job, host), host)
     found = []
     for architecture in drawn_subnets(untrained.space, options.subnets, seed):
         key = {"kind": "standalone", "space": space, "seed": seed, "epochs": epochs, "id": architecture.id}
+        key["data"] = Path(options.data).stem
         row = rows.find(key)
         if row is None:
             with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +107,7 @@ def epoch_seconds(job: JobConfig, parts: JobParts, host: Host) -> float:
 def measure(job: JobConfig, alone: Sequence[Row], host: Host) -> Row:
     """Trains one supernet and measures it."""
     parts = resolve_parts(job, host)
-    reference = job_of(job.space, REFERENCE, job.seed, job.training.epochs)
+    reference = job_of(job.space, REFERENCE, job.seed, job.training.epochs, job.data or "digits")
     reference_parts = resolve_parts(reference, host)
     ratios = [epoch_seconds(job, parts, host) / epoch_seconds(reference, reference_parts, host) for _ in range(REPEATS)]
     task, supernet = task_and_supernet(job, parts, host)
@@ -160,6 +162,7 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="+", default=["image/tiny", "image/hybrid"])
     parser.add_argument("--subnets", type=int, default=20, help="random subnetworks, measured and trained alone")
     parser.add_argument("--standalone-epochs", type=int, help="of each training alone; left out: --epochs")
+    parser.add_argument("--data", default="digits", help="built-in data, or a path")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.subnets < LEAST:
@@ -170,7 +173,7 @@ def main() -> None:
         rows = Rows(options.output)
         for space in options.spaces:  # mistakes show before anything is trained
             for strategy in strategies:
-                resolve_parts(job_of(space, strategy, 0, options.epochs), host)
+                resolve_parts(job_of(space, strategy, 0, options.epochs, options.data), host)
         shown = []
         for space in options.spaces:
             for seed in options.seeds:
@@ -184,10 +187,12 @@ def main() -> None:
                         "epochs": options.epochs,
                         "subnets": len(alone),
                         "standalone_epochs": alone[0]["epochs"],
+                        "data": alone[0]["data"],
                     }
                     row = rows.find(key)
                     if row is None:
-                        row = {**key, **measure(job_of(space, strategy, seed, options.epochs), alone, host)}
+                        job = job_of(space, strategy, seed, options.epochs, options.data)
+                        row = {**key, **measure(job, alone, host)}
                         rows.add(row)
                         print(f"{space} seed {seed}: {strategy}: done", flush=True)
                     shown.append(row)
