@@ -104,6 +104,16 @@ def test_schemas_hold_every_key_and_refuse_others(automl: Automl) -> None:
     space = automl("schema", "space").json
     assert "from" in space["$defs"]["Slot"]["properties"]
     assert space["$defs"]["Slot"]["required"] == ["from", "blocks"]
+    stitched = automl("schema", "space", "--kind", "stitched").json
+    assert "anchors" in stitched["required"]
+    assert stitched["properties"]["kind"]["const"] == "stitched"
+
+
+def test_schema_of_an_unknown_kind_is_a_mistake(automl: Automl) -> None:
+    unknown = automl("schema", "space", "--kind", "stitch")
+    assert (unknown.code, "stitched" in unknown.err) == (2, True)
+    misplaced = automl("schema", "job", "--kind", "stitched")
+    assert (misplaced.code, "schema space --kind stitched" in misplaced.err) == (2, True)
 
 
 def test_init_plugin_writes_a_distribution(automl: Automl, tmp_path: Path) -> None:
