@@ -6,7 +6,7 @@ Weights are random: they decide no latency. Blocks are timed anew in a fresh cac
 correction has not seen are measured twice, interleaved, ``--repeats`` visits each. The networks of the correction are
 measured beside them and tell how fast the machine is by then. Goal: Kendall tau at least 0.95 and a median relative error
 of at most 7 % at that speed; the error at the old speed is stored as well. A machine whose repeated measurement misses the
-goal cannot show it. Rows: ``benchmarks/results/latency.json``.
+goal cannot show it. Rows: ``benchmarks/results/latency.json``; a row of the same space, runtime and resolution is replaced.
 """
 
 from __future__ import annotations
@@ -74,12 +74,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if options.output.is_file():
+        rows = json.loads(options.output.read_text(encoding="utf-8"))["results"]
     print(f"{'runtime':12} {'pixels':>6} {'blocks':>6} {'profile':>8} {'range':>15} {'tau':>6} {'error':>7}   repeated")
     for runtime in options.runtimes:
         for resolution in options.resolutions:
             row = measure(options.space, runtime, resolution, options.count, options.seed, options.repeats)
-            rows.append(row)
+            rows = [old for old in rows if any(old[key] != row[key] for key in ("space", "runtime", "resolution"))] + [
+                row
+            ]
             predicted, repeated = row["adjusted"], row["repeated"]
             met = predicted["tau"] >= TAU and predicted["error"] <= ERROR
             low, high = row["range"]
