@@ -116,5 +116,7 @@ def _compressed_rows(
     except KeyError as error:
         raise DataError(f"{path}: has no array {error}; compressed rows need it beside '{key}_indptr'.") from error
     except (ValueError, TypeError, IndexError) as error:
-        raise DataError(f"{path}: '{key}_indices' and '{key}_indptr' are no compressed sparse rows: {error}.") from error
+        raise DataError(
+            f"{path}: '{key}_indices' and '{key}_indptr' are no compressed sparse rows: {error}."
+        ) from error
     return matrix

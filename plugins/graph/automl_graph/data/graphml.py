@@ -37,7 +37,9 @@ def load_graphml(path: Path) -> RawGraph:
     key = next((key for key in _LABELS if any(key in found for found in attributes.values())), None)
     for node, found in attributes.items():
         if key is None or key not in found:
-            raise DataError(f"{path}: node {node!r} has no label; expected the attribute {', '.join(map(repr, _LABELS))}.")
+            raise DataError(
+                f"{path}: node {node!r} has no label; expected the attribute {', '.join(map(repr, _LABELS))}."
+            )
     numeric = [
         name
         for name in sorted(set().union(*attributes.values()) - {key})

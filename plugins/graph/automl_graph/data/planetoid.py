@@ -68,7 +68,13 @@ def load_planetoid(folder: Path) -> RawGraph:
         raise DataError(f"{files['test.index']}: expected one node number on each line: {error}.") from error
     tx, ty, allx, ally = (_matrix(files[part]) for part in ("tx", "ty", "allx", "ally"))
     ordered = np.sort(test)
-    if not len(test) or len(test) != len(tx) or len(test) != len(ty) or ordered[0] != len(allx) or len(allx) != len(ally):
+    if (
+        not len(test)
+        or len(test) != len(tx)
+        or len(test) != len(ty)
+        or ordered[0] != len(allx)
+        or len(allx) != len(ally)
+    ):
         raise DataError(
             f"{files['test.index']}: names {len(test)} nodes from {ordered[0] if len(test) else '?'}, but there are {len(tx)} "
             f"test rows after {len(allx)} others; the files do not belong together."

@@ -34,7 +34,9 @@ def load_tensors(path: Path) -> RawGraph:
             f"{path}: cannot be read as plain tensors: {reason} Save 'data.to_dict()' instead of an object."
         ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds {type(content).__name__}; expected a dictionary with 'x', 'edge_index' and 'y'.")
+        raise DataError(
+            f"{path}: holds {type(content).__name__}; expected a dictionary with 'x', 'edge_index' and 'y'."
+        )
     return _of_tensors(content, str(path))
 
 
@@ -69,7 +71,11 @@ def from_pyg(data: Any, name: str = "graph") -> RawGraph:
 
 
 def _of_tensors(content: Mapping[str, Any], where: str) -> RawGraph:
-    tensors = {key: value.detach().numpy() for key, value in content.items() if isinstance(value, Tensor) and not value.is_sparse}
+    tensors = {
+        key: value.detach().numpy()
+        for key, value in content.items()
+        if isinstance(value, Tensor) and not value.is_sparse
+    }
     for key in ("edge_index", "y"):
         if key not in tensors:
             raise DataError(f"{where}: has no tensor {key!r}; it holds {', '.join(map(repr, content)) or 'nothing'}.")

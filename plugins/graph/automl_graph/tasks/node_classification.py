@@ -159,7 +159,9 @@ class NodeClassification(Task):
 def _read(data: str, options: NodeOptions) -> NodeData:
     if data in _BUILT_IN:
         if options.fixed_split is not None or options.features != "given":
-            raise ConfigError(f"task options: 'fixed_split' and 'features' are for graphs of files, {data!r} is built in.")
+            raise ConfigError(
+                f"task options: 'fixed_split' and 'features' are for graphs of files, {data!r} is built in."
+            )
         return _BUILT_IN[data].read()
     graph = load_graph(Path(data))
     if graph is None:
