@@ -189,10 +189,20 @@ def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
         Space(
+            name="graph/heterophily",
+            summary="Own features beside those of neighbours, for graphs whose neighbours differ in class",
+            path=_SPACES / "heterophily.yaml",
+        ),
+        Space(
+            name="graph/homophily",
+            summary="Deep propagation, for graphs whose neighbours share a class",
+            path=_SPACES / "homophily.yaml",
+        ),
+        Space(
             name="graph/node",
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
-        )
+        ),
     ]
 
 

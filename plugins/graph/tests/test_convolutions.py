@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -117,7 +118,10 @@ def gin(block: Any, x: Tensor, edges: Tensor) -> Tensor:
     from torch_geometric.nn import GINConv
 
     perceptron = nn.Sequential(block.first, block.normalise, nn.ReLU(), block.second)
-    result: Tensor = torch.relu(GINConv(perceptron, eps=block.eps).double().eval()(x, edges))
+    conv = GINConv(copy.deepcopy(perceptron)).double().eval()  # its constructor draws new weights
+    conv.nn.load_state_dict(perceptron.state_dict())
+    conv.eps.fill_(block.eps)
+    result: Tensor = torch.relu(conv(x, edges))
     return result
 
 
@@ -174,17 +178,17 @@ def gcnii(block: Any, x: Tensor, edges: Tensor) -> Tensor:
 
 
 def appnp(block: Any, x: Tensor, edges: Tensor) -> Tensor:
-    from torch_geometric.nn import APPNP as Propagation
+    from torch_geometric import nn as peers
 
-    result: Tensor = Propagation(block.hops, block.alpha)(block.transform(x), edges)
+    result: Tensor = peers.APPNP(block.hops, block.alpha)(block.transform(x), edges)
     return result
 
 
 def linkx(block: Any, x: Tensor, edges: Tensor) -> Tensor:
-    from torch_geometric.nn import LINKX as Network
+    from torch_geometric import nn as peers
 
     hidden, out = block.own.out_features, block.last.out_features
-    network = Network(NODES, x.shape[1], hidden, out, num_layers=1).double().eval()
+    network = peers.LINKX(NODES, x.shape[1], hidden, out, num_layers=1).double().eval()
     rows = x @ block.near.weight.T  # the row of each node, learned in the paper
     pairs = {
         "edge_lin.weight": rows,
