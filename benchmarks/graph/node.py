@@ -44,7 +44,7 @@ from automl.objectives.context import cpu_name
 from automl.objectives.params import count_params
 from automl.supernet import Supernet, load_skeleton
 
-DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.json"
 WIDTH: Final = 64
 SEARCH: Final = "search"
@@ -198,7 +198,7 @@ def measured(row: Row, host: Host, model: nn.Module, task: NodeClassification, t
     )
 
 
-def alone(row: Row, family: Family, host: Host) -> Row:
+def alone(row: Row, family: Family, host: Host) -> Iterator[Row]:
     """Trains a family alone; a failure is a row as well."""
     started = time.process_time()
     try:
@@ -208,9 +208,9 @@ def alone(row: Row, family: Family, host: Host) -> Row:
         model = network(family, task.input_width, task.outputs, options)
         trained = train_alone(model, task, recipe, seed=row.seed)
         spent = time.process_time() - started
-        return Row(**{**asdict(measured(row, host, model, task, trained)), "train_seconds": spent})
-    except Exception as error:
-        return Row(**{**asdict(row), "note": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"})
+        yield Row(**{**asdict(measured(row, host, model, task, trained)), "train_seconds": spent})
+    except Exception as error:  # of a family that a plugin adds; the others are measured all the same
+        yield Row(**{**asdict(row), "note": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"})
 
 
 def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:

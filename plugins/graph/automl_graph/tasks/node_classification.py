@@ -86,6 +86,18 @@ class NodeClassification(Task):
         return cls(graph, _split(graph, data, seed, chosen) if split is None else split, chosen)
 
     @classmethod
+    def of(cls, graph: NodeData, *, seed: int, options: Mapping[str, Any] | None = None) -> NodeClassification:
+        """Returns the task of a graph from Python.
+
+        Args:
+            graph: the labelled graph; its own split is used if it has one.
+            seed: decides the split otherwise.
+            options: values for ``options_model``; those about reading files have no effect.
+        """
+        chosen = parse_options(NodeOptions, options or {}, where="task options")
+        return cls(graph, _split(graph, "", seed, chosen), chosen)
+
+    @classmethod
     def recognises(cls, data: str) -> bool:
         return data in _BUILT_IN or holds_graph(Path(data))
 
