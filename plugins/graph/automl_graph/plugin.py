@@ -174,7 +174,7 @@ def automl_tasks() -> list[Task]:
     return [
         Task(
             name="node-classification",
-            summary="Classes of the nodes of one graph: digits-knn, karate or an .npz file",
+            summary="Classes of the nodes of one graph: digits-knn, karate, a file or a folder",
             target="automl_graph.tasks.node_classification:NodeClassification",
             signal="graph",
             default_data="digits-knn",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from automl import elastic
-from automl.space import Guard, Number, Ordinal, SizeLike, as_ordinal, largest_value
+from automl.space import Guard, Number, Ordinal, SizeLike, as_ordinal, largest_value, smallest_value
 from automl_graph.blocks.update import NodeUpdate
 from automl_graph.options import require_number
 from automl_graph.propagation import Adjacency, adjacency
@@ -84,7 +84,8 @@ class ARMA(nn.Module):
         if not isinstance(self.stacks, Ordinal):
             return {}
         return {
-            f"stack_{i}": Guard.above(self.stacks, i) for i in range(min(self.stacks.choices), max(self.stacks.choices))
+            f"stack_{i}": Guard.above(self.stacks, i)
+            for i in range(smallest_value(self.stacks), largest_value(self.stacks))
         }
 
     def forward(self, graph: Graph) -> Graph:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from automl import elastic
-from automl.space import Guard, Ordinal, SizeLike, as_categorical, as_ordinal, largest_value
+from automl.space import Guard, Ordinal, SizeLike, as_categorical, as_ordinal, largest_value, smallest_value
 from automl_graph.options import choices_of, current_choice, require_number, require_share
 from automl_graph.propagation import adjacency
 from automl_graph.signal import Graph
@@ -86,7 +86,8 @@ class GCNII(nn.Module):
         if not isinstance(self.layers, Ordinal):
             return {}
         return {
-            f"layer_{i}": Guard.above(self.layers, i) for i in range(min(self.layers.choices), max(self.layers.choices))
+            f"layer_{i}": Guard.above(self.layers, i)
+            for i in range(smallest_value(self.layers), largest_value(self.layers))
         }
 
     def forward(self, graph: Graph) -> Graph:

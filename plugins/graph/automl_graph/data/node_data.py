@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.pyg import coalesce
 
 __all__ = ["NodeData"]
 
@@ -54,8 +55,7 @@ class NodeData:
     @cached_property
     def directed(self) -> bool:
         """Whether an edge lacks its other direction."""
-        forward, backward = (e[0] * self.nodes + e[1] for e in (self.edge_index, self.edge_index.flip(0)))
-        return not torch.equal(forward.unique(), backward.unique())
+        return not torch.equal(coalesce(self.edge_index), coalesce(self.edge_index.flip(0)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,13 @@ __all__ = ["holds_tables", "load_tables"]
 
 _EDGES: Final = "edges.csv"
 _NODES: Final = "features.csv"
-_PARTS: Final = {**{part: part for part in PARTS}, "val": "validation", "": None}
+_PARTS: Final[Mapping[str, str | None]] = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+    "": None,
+}
 
 
 def holds_tables(folder: Path) -> bool:

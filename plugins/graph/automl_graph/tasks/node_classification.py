@@ -157,7 +157,9 @@ class NodeClassification(Task):
             "directed": self._directed,
             "self_loops": int((self._data.edge_index[0] == self._data.edge_index[1]).sum()),
             "merged_edges": self._data.merged_edges,
-            "isolated_nodes": self._data.nodes - int(self._data.edge_index.unique().numel()),
+            "isolated_nodes": int(
+                (torch.bincount(self._data.edge_index.flatten(), minlength=self._data.nodes) == 0).sum()
+            ),
             "features": self.input_width,
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
