@@ -324,9 +324,10 @@ def main() -> None:
                 last = Row(data, f"{SEARCH}, trained alone", seed, arguments.epochs, row.metric)
                 if (last.key if name == SEARCH else row.key) in done:
                     continue
-                for found in (
-                    searched(row, host, arguments.trials) if name == SEARCH else [alone(row, known[name], host)]
-                ):
+                measured_rows = (
+                    searched(row, host, arguments.trials) if name == SEARCH else alone(row, known[name], host)
+                )
+                for found in measured_rows:
                     if found.key not in done:
                         rows.append(found)
                         store(arguments.results, rows)
