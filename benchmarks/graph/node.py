@@ -315,7 +315,8 @@ def main() -> None:
     for name in names:
         if name not in (*known, SEARCH):
             parser.error(f"--families: unknown {name!r}; installed: {', '.join(known)}, or {SEARCH!r}")
-    rows = read(arguments.results)
+    # What failed is tried again.
+    rows = [row for row in read(arguments.results) if arguments.table or row.test is not None]
     for seed in () if arguments.table else range(arguments.seeds):
         for data in arguments.data:
             for name in names:
