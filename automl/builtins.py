@@ -170,6 +170,11 @@ def automl_objectives() -> list[Objective]:
     """Quantities that a search minimises."""
     return [
         Objective(
+            name="auc-error",
+            summary="One minus ROC-AUC, for classes of very different size",
+            target="automl.objectives.auc_error:AucError",
+        ),
+        Objective(
             name="center-distance",
             summary="Distance from the centre of all paths, without labels; for runs of 'blockwise'",
             target="automl.blockwise.center_distance:CenterDistance",

@@ -17,6 +17,7 @@ __all__ = ["BUILT_IN_UNITS", "Quantity", "format_duration", "format_value", "qua
 
 BUILT_IN_UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "auc-error": "",
         "error": "",
         "latency": "ms",
         "loss": "",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from automl.tasks import Batch, evaluate_classifier
+from automl.tasks.ranking import auc_error
 
 
 class Table(nn.Module):
@@ -39,6 +40,25 @@ def test_error_balanced_error_and_loss_are_counted_over_samples_not_batches():
     assert found["balanced-error"] == pytest.approx(sum(per_class) / 4, abs=1e-6)
     by_hand = -torch.log_softmax(logits.double(), 1)[torch.arange(23), target].mean().item()
     assert found["loss"] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_auc_error_is_that_of_scikit_learn():
+    from sklearn.metrics import roc_auc_score
+
+    logits, target = _case()
+    found = evaluate_classifier(Table(logits), [Batch((torch.arange(23),), target)], 4)
+    expected = roc_auc_score(target, torch.softmax(logits, 1), multi_class="ovr", average="macro")
+    assert found["auc-error"] == pytest.approx(1 - expected, abs=1e-12)
+    logits, target = logits[:, :2], target % 2
+    logits[4] = logits[9]  # a tie
+    assert auc_error(logits, target) == pytest.approx(1 - roc_auc_score(target, logits[:, 1] - logits[:, 0]), abs=1e-12)
+
+
+def test_auc_error_of_a_constant_answer_is_a_half_and_absent_classes_do_not_count():
+    target = torch.tensor([0, 0, 0, 2, 0])
+    assert auc_error(torch.ones(5, 3), target) == 0.5
+    assert auc_error(torch.eye(3)[target] * 9, target) == 0.0
+    assert math.isnan(auc_error(torch.ones(5, 3), torch.zeros(5, dtype=torch.int64)))
 
 
 def test_only_indexed_rows_count():

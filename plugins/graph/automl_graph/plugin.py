@@ -31,6 +31,33 @@ def automl_families() -> list[Family]:
     """Blocks and heads on graphs."""
     return [
         Family(
+            name="graph.appnp",
+            summary="Perceptron, then personalised propagation without weights",
+            target="automl_graph.blocks.appnp:APPNP",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.arma",
+            summary="Recursive filters in parallel stacks",
+            target="automl_graph.blocks.arma:ARMA",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.cheb",
+            summary="Chebyshev filters of the graph Laplacian",
+            target="automl_graph.blocks.cheb:Cheb",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.classifier",
             summary="Linear layer on every node (head)",
             target="automl_graph.blocks.classifier:NodeClassifier",
@@ -58,9 +85,54 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.gat",
+            summary="Graph attention, several heads",
+            target="automl_graph.blocks.gat:GAT",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.gatv2",
+            summary="Dynamic graph attention, several heads",
+            target="automl_graph.blocks.gatv2:GATv2",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.gcn",
             summary="Graph convolution with normalised adjacency",
             target="automl_graph.blocks.gcn:GCN",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.gcnii",
+            summary="Deep convolution with initial residual and identity mapping",
+            target="automl_graph.blocks.gcnii:GCNII",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.gin",
+            summary="Sum over neighbours, then a perceptron",
+            target="automl_graph.blocks.gin:GIN",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.linkx",
+            summary="Features and neighbourhoods transformed apart, then joined",
+            target="automl_graph.blocks.linkx:LINKX",
             accepts="graph",
             produces="graph",
             requires=_REQUIRES,
@@ -84,6 +156,15 @@ def automl_families() -> list[Family]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Family(
+            name="graph.transformer",
+            summary="Scaled dot-product attention over neighbours",
+            target="automl_graph.blocks.transformer:GraphTransformer",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 
@@ -93,7 +174,7 @@ def automl_tasks() -> list[Task]:
     return [
         Task(
             name="node-classification",
-            summary="Classes of the nodes of one graph: digits-knn, karate or an .npz file",
+            summary="Classes of the nodes of one graph: digits-knn, karate, a file or a folder",
             target="automl_graph.tasks.node_classification:NodeClassification",
             signal="graph",
             default_data="digits-knn",
@@ -108,10 +189,20 @@ def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
         Space(
+            name="graph/heterophily",
+            summary="Own features beside those of neighbours, for graphs whose neighbours differ in class",
+            path=_SPACES / "heterophily.yaml",
+        ),
+        Space(
+            name="graph/homophily",
+            summary="Deep propagation, for graphs whose neighbours share a class",
+            path=_SPACES / "homophily.yaml",
+        ),
+        Space(
             name="graph/node",
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
-        )
+        ),
     ]
 
 

@@ -9,7 +9,22 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from automl_graph.blocks import DAGNN, GCN, MLP, SAGE, NodeClassifier
+from automl_graph.blocks import (
+    APPNP,
+    ARMA,
+    DAGNN,
+    GAT,
+    GCN,
+    GCNII,
+    GIN,
+    LINKX,
+    MLP,
+    SAGE,
+    Cheb,
+    GATv2,
+    GraphTransformer,
+    NodeClassifier,
+)
 from automl_graph.signal import Graph, GraphFormat
 from torch import Tensor, nn
 
@@ -23,6 +38,19 @@ BLOCKS: dict[str, Callable[[], list[nn.Module]]] = {
         SAGE(4, 4, aggregation="sum", residual=True),
         SAGE(4, 6, aggregation="max", batch_norm=True),
         MLP(6, 4),
+    ],
+    "attention": lambda: [
+        GAT(5, 4, heads=2, head_width=3),
+        GATv2(4, 3, heads=3, head_width=2),
+        GraphTransformer(3, 4, heads=2, head_width=3),
+    ],
+    "filters": lambda: [
+        Cheb(5, 4, orders=3),
+        ARMA(4, 3, stacks=2, steps=2),
+        GIN(3, 6, hidden=5, eps=0.3),
+        LINKX(6, 4, hidden=5),
+        GCNII(4, 5, layers=3, alpha=0.2),
+        APPNP(5, 4, hops=3, alpha=0.2, hidden=6),
     ],
     "propagations": lambda: [
         DAGNN(5, 4, hops=3, hidden=6, mlp_layers=2),

@@ -1,10 +1,36 @@
 """Blocks and heads on the ``graph`` signal."""
 
+from automl_graph.blocks.appnp import APPNP
+from automl_graph.blocks.arma import ARMA
+from automl_graph.blocks.cheb import Cheb
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.blocks.dagnn import DAGNN, DAGNNHead
+from automl_graph.blocks.gat import GAT
+from automl_graph.blocks.gatv2 import GATv2
 from automl_graph.blocks.gcn import GCN
+from automl_graph.blocks.gcnii import GCNII
+from automl_graph.blocks.gin import GIN
+from automl_graph.blocks.linkx import LINKX
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
+from automl_graph.blocks.transformer import GraphTransformer
 
-__all__ = ["DAGNN", "GCN", "MLP", "SAGE", "DAGNNHead", "MultilayerPerceptron", "NodeClassifier"]
+__all__ = [
+    "APPNP",
+    "ARMA",
+    "DAGNN",
+    "GAT",
+    "GCN",
+    "GCNII",
+    "GIN",
+    "LINKX",
+    "MLP",
+    "SAGE",
+    "Cheb",
+    "DAGNNHead",
+    "GATv2",
+    "GraphTransformer",
+    "MultilayerPerceptron",
+    "NodeClassifier",
+]

@@ -1,8 +1,23 @@
-"""Graphs with node labels: two that need no download, and files."""
+"""Graphs with node labels: two that need no download, files, and objects of torch-geometric."""
 
-from automl_graph.data.archive import read_archive
+from automl_graph.data.archive import load_archive, read_archive
 from automl_graph.data.digits_knn import digits_neighbours
 from automl_graph.data.karate import karate_club
 from automl_graph.data.node_data import NodeData
+from automl_graph.data.planetoid import load_planetoid
+from automl_graph.data.raw_graph import RawGraph
+from automl_graph.data.reading import holds_graph, load_graph
+from automl_graph.data.tensors import from_pyg
 
-__all__ = ["NodeData", "digits_neighbours", "karate_club", "read_archive"]
+__all__ = [
+    "NodeData",
+    "RawGraph",
+    "digits_neighbours",
+    "from_pyg",
+    "holds_graph",
+    "karate_club",
+    "load_archive",
+    "load_graph",
+    "load_planetoid",
+    "read_archive",
+]

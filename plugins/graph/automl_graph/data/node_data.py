@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.pyg import coalesce
 
 __all__ = ["NodeData"]
 
@@ -24,6 +26,8 @@ class NodeData:
         edge_index: source and target of each edge, ``(2, edges)`` int64; an undirected edge stands there twice.
         y: class of each node, ``(nodes,)`` int64, 0 to classes − 1.
         class_names: name of each class.
+        split: nodes of each part, where the source of the graph says so.
+        merged_edges: number of edges that were left out because they stood there before.
 
     Raises:
         DataError: shapes do not fit together, a feature is not finite, an edge ends at no node, or there are fewer than
@@ -35,6 +39,8 @@ class NodeData:
     edge_index: Tensor
     y: Tensor
     class_names: tuple[str, ...]
+    split: Mapping[str, list[int]] | None = None
+    merged_edges: int = 0
 
     def __post_init__(self) -> None:
         _check_features(self.x, self.name)
@@ -45,6 +51,11 @@ class NodeData:
     def nodes(self) -> int:
         """Number of nodes."""
         return int(self.x.shape[0])
+
+    @cached_property
+    def directed(self) -> bool:
+        """Whether an edge lacks its other direction."""
+        return not torch.equal(coalesce(self.edge_index), coalesce(self.edge_index.flip(0)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -59,8 +70,8 @@ class NodeData:
 def _check_features(x: Tensor, name: str) -> None:
     if x.ndim != 2 or not x.shape[0] or not x.shape[1]:
         raise DataError(
-            f"{name}: 'x' has shape {tuple(x.shape)}; expected (nodes, features) with at least one of each. A graph without "
-            "features can take the degree of each node as its feature."
+            f"{name}: 'x' has shape {tuple(x.shape)}; expected (nodes, features) with at least one of each. Set "
+            "'task_options.features=degree' to take the degree of each node as its feature."
         )
     bad = (~torch.isfinite(x)).nonzero()
     if len(bad):

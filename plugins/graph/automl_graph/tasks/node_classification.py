@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, final
@@ -13,13 +12,14 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.errors import DataError, did_you_mean
+from automl.errors import ConfigError, DataError, did_you_mean
 from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
-from automl_graph.data import NodeData, digits_neighbours, karate_club, read_archive
+from automl_graph.data import NodeData, digits_neighbours, holds_graph, karate_club, load_graph
+from automl_graph.data.reading import FORMS
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.options import NodeOptions
 
@@ -69,6 +69,7 @@ class NodeClassification(Task):
         self._x = F.normalize(data.x, p=1, dim=1) if options.normalise == "row" else data.x
         self._edge_index = data.edge_index
         self._y = data.y
+        self._directed: Final = data.directed
         self._nodes = {part: torch.tensor(self.split[part]) for part in PARTS}
 
     @classmethod
@@ -85,8 +86,20 @@ class NodeClassification(Task):
         return cls(graph, _split(graph, data, seed, chosen) if split is None else split, chosen)
 
     @classmethod
+    def of(cls, graph: NodeData, *, seed: int, options: Mapping[str, Any] | None = None) -> NodeClassification:
+        """Returns the task of a graph from Python.
+
+        Args:
+            graph: the labelled graph; its own split is used if it has one.
+            seed: decides the split otherwise.
+            options: values for ``options_model``; those about reading files have no effect.
+        """
+        chosen = parse_options(NodeOptions, options or {}, where="task options")
+        return cls(graph, _split(graph, "", seed, chosen), chosen)
+
+    @classmethod
     def recognises(cls, data: str) -> bool:
-        return data in _BUILT_IN or (data.lower().endswith(".npz") and _holds_edges(Path(data)))
+        return data in _BUILT_IN or holds_graph(Path(data))
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
         self._x = self._x.to(device, dtype)
@@ -141,6 +154,12 @@ class NodeClassification(Task):
             "fingerprint": self.fingerprint,
             "nodes": self._data.nodes,
             "edges": int(self._data.edge_index.shape[1]),
+            "directed": self._directed,
+            "self_loops": int((self._data.edge_index[0] == self._data.edge_index[1]).sum()),
+            "merged_edges": self._data.merged_edges,
+            "isolated_nodes": int(
+                (torch.bincount(self._data.edge_index.flatten(), minlength=self._data.nodes) == 0).sum()
+            ),
             "features": self.input_width,
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
@@ -153,16 +172,20 @@ class NodeClassification(Task):
 
 def _read(data: str, options: NodeOptions) -> NodeData:
     if data in _BUILT_IN:
+        if options.fixed_split is not None or options.features != "given":
+            raise ConfigError(
+                f"task options: 'fixed_split' and 'features' are for graphs of files, {data!r} is built in."
+            )
         return _BUILT_IN[data].read()
-    if data.lower().endswith(".npz"):
-        return read_archive(Path(data), undirected=options.undirected)
-    raise DataError(
-        f"{data}: no such graph; expected a .npz file with 'x', 'edge_index' and 'y', or a built-in one."
-        f"{did_you_mean(data, _BUILT_IN)}"
-    )
+    graph = load_graph(Path(data))
+    if graph is None:
+        raise DataError(f"{data}: no such graph; expected {FORMS}, or a built-in one.{did_you_mean(data, _BUILT_IN)}")
+    return graph.finish(undirected=options.undirected, features=options.features, fixed_split=options.fixed_split)
 
 
 def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[str, list[int]]:
+    if graph.split is not None and options.labels_per_class is None:
+        return dict(graph.split)
     usual = _BUILT_IN[data].labels_per_class if data in _BUILT_IN else 0
     per_class = usual if options.labels_per_class is None else options.labels_per_class
     labels = graph.y.numpy()
@@ -183,12 +206,3 @@ def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[
         names=graph.class_names,
         where=graph.name,
     )
-
-
-def _holds_edges(path: Path) -> bool:
-    """Tells a graph from other ``.npz`` files by its table of contents."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return "edge_index" in archive.files
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return False

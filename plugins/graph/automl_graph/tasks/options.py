@@ -18,16 +18,24 @@ class NodeOptions(BaseModel):
         None,
         ge=0,
         description="Training nodes of each class; all others are for validation and test, in proportion to their shares. "
-        "0: train on what the two shares leave. Default: 20 for digits-knn, 4 for karate, 0 for files.",
+        "0: train on what the two shares leave. Default: the split that comes with the data; else 20 for "
+        "digits-knn, 4 for karate, 0 for other files.",
     )
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the nodes that the search measures on.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the nodes kept for the reported front.")
     steps_per_epoch: int = Field(
         20, ge=1, description="Training steps in one epoch; each sees the whole graph and all training nodes."
     )
-    undirected: bool = Field(
-        True, description="Add the missing direction of every edge of a file, and merge double edges."
+    fixed_split: int | None = Field(
+        None,
+        ge=0,
+        description="Which of the splits that come with the data is used, counted from 0. Default: the usual one, such as the "
+        "public split of Planetoid graphs, or the first.",
     )
+    features: Literal["given", "degree"] = Field(
+        "given", description="'degree': the degree of each node, one-hot, instead of the features of a file."
+    )
+    undirected: bool = Field(True, description="Add the missing direction of every edge of a file.")
     normalise: Literal["none", "row"] = Field(
         "none", description="'row' scales the features of each node to a sum of absolute values of 1."
     )
@@ -39,4 +47,6 @@ class NodeOptions(BaseModel):
                 f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; "
                 f"their sum must stay below 1"
             )
+        if self.fixed_split is not None and self.labels_per_class is not None:
+            raise ValueError("fixed_split and labels_per_class are two ways to split; give one of them")
         return self

@@ -1,0 +1,340 @@
+"""Node classification on real graphs: every installed family alone, and the front that a search finds.
+
+    python benchmarks/graph/node.py [--data cora texas] [--families graph.gcn search] [--seeds 10] [--epochs 500]
+
+Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
+once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
+splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
+the same architecture trained alone. Accuracies are of the test part, in per cent (ROC-AUC for minesweeper and tolokers).
+Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.json`` as they are
+measured, and those that are there are not repeated; ``--table`` prints them and measures nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+from automl_graph.blocks import NodeClassifier
+from automl_graph.signal import Graph
+from automl_graph.standalone import Recipe, Trained, train_alone
+from automl_graph.tasks import NodeClassification
+from torch import Tensor, nn
+
+from automl.atomic_write import write_atomically
+from automl.host import Family, Host
+from automl.job import load_supernet, make_evaluator, run_job
+from automl.job_config import JobConfig
+from automl.objectives import Candidate, build_objective
+from automl.objectives.context import cpu_name
+from automl.objectives.params import count_params
+from automl.supernet import Supernet, load_skeleton
+
+DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.json"
+WIDTH: Final = 64
+SEARCH: Final = "search"
+DEEP_OPTIONS: Final = frozenset({"hops", "layers", "steps"})
+"""Options of families that are deep by themselves."""
+
+
+class Source(NamedTuple):
+    """One data set and how networks are trained on it."""
+
+    path: str
+    homophilous: bool
+    metric: str = "error"
+    normalise: str = "row"
+    dropout: float = 0.5
+    weight_decay: float = 5e-4
+    fixed: bool = False
+
+
+DATASETS: Final = {
+    "cora": Source("planetoid/cora", True, fixed=True),
+    "citeseer": Source("planetoid/citeseer", True, fixed=True),
+    "texas": Source("heterophilous/texas.npz", False),
+    "wisconsin": Source("heterophilous/wisconsin.npz", False),
+    "cornell": Source("heterophilous/cornell.npz", False),
+    "chameleon": Source("heterophilous/chameleon_filtered.npz", False),
+    "squirrel": Source("heterophilous/squirrel_filtered.npz", False),
+    "actor": Source("heterophilous/actor.npz", False),
+    "minesweeper": Source("heterophilous/minesweeper.npz", False, "auc-error", "none", 0.2, 0.0),
+    "tolokers": Source("heterophilous/tolokers.npz", False, "auc-error", "none", 0.2, 0.0),
+}
+PUBLISHED: Final = {
+    ("cora", "graph.dagnn_head"): "84.4 ± 0.5",
+    ("citeseer", "graph.dagnn_head"): "73.3 ± 0.6",
+    ("texas", "graph.gcn"): "55.14",
+}
+BEST_PUBLISHED: Final = {
+    "texas": "85.95 ± 5.51 (O(d)-NSD)",
+    "wisconsin": "89.41 ± 4.74 (O(d)-NSD)",
+    "cornell": "86.49 (Diag-NSD)",
+    "actor": "37.81 ± 1.15 (O(d)-NSD)",
+}
+# Liu, Gao and Ji 2020: what they give for the whole network on these two graphs.
+DAGNN: Final = {"cora": (0.005, 0.8), "citeseer": (0.02, 0.5)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network, trained and measured."""
+
+    data: str
+    model: str
+    seed: int
+    epochs: int
+    metric: str
+    test: float | None = None
+    validation: float | None = None
+    best_epoch: int | None = None
+    params: int | None = None
+    latency_ms: float | None = None
+    peak_bytes: int | None = None
+    train_seconds: float | None = None
+    note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        return self.data, self.model, self.seed, self.epochs
+
+
+class Chain(nn.Module):
+    """Blocks in a row between tensors."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Returns the logits of all nodes."""
+        logits: Tensor = self.parts(Graph(x, edge_index))
+        return logits
+
+
+def families(host: Host) -> list[Family]:
+    """Blocks and heads on graphs that are installed; the linear classifier is part of all."""
+    found = [f for f in host.components("family").values() if isinstance(f, Family)]
+    fitting = [f for f in found if f.accepts == "graph" and f.produces in ("graph", "logits") and not f.missing()]
+    return sorted((f for f in fitting if f.name != "graph.classifier"), key=lambda f: f.name)
+
+
+def network(family: Family, inp: int, classes: int, options: dict[str, Any]) -> nn.Module:
+    """Returns the plain network of a family at the largest setting of its dimensions."""
+    block: Any = family.load()
+    known = inspect.signature(block).parameters
+    given = {name: value for name, value in options.items() if name in known}
+    if family.produces == "logits":
+        parts = [block(inp, classes, **given)]
+    else:
+        depth = 1 if DEEP_OPTIONS & set(known) else 2
+        blocks = [block(inp if i == 0 else WIDTH, WIDTH, **given) for i in range(depth)]
+        parts = [*blocks, NodeClassifier(WIDTH, classes)]
+    supernet = Supernet(Chain(parts))
+    return supernet.extract(supernet.space.largest())
+
+
+def task_of(name: str, seed: int) -> NodeClassification:
+    """Returns the task with the split of a seed."""
+    source = DATASETS[name]
+    task = NodeClassification.load(str(DATA / source.path), seed=seed, options=task_options(name, seed))
+    task.to("cpu")
+    return task
+
+
+def task_options(name: str, seed: int) -> dict[str, Any]:
+    """Returns the options of the task for a seed."""
+    source = DATASETS[name]
+    split = {} if source.fixed else {"fixed_split": seed % 10}
+    return {"normalise": source.normalise, "steps_per_epoch": 1, **split}
+
+
+def recipe_of(name: str, model: str, epochs: int) -> tuple[Recipe, dict[str, Any]]:
+    """Returns how a model is trained on a data set, and options of its block."""
+    source = DATASETS[name]
+    decay, dropout = source.weight_decay, source.dropout
+    if model == "graph.dagnn_head" and name in DAGNN:
+        decay, dropout = DAGNN[name]
+        return Recipe(epochs=epochs, weight_decay=decay), {
+            "dropout": dropout,
+            "hops": 10,
+            "hidden": 64,
+            "mlp_layers": 2,
+        }
+    select = "loss" if source.fixed else source.metric
+    return Recipe(epochs=epochs, weight_decay=decay, select=select), {"dropout": dropout}
+
+
+def measured(row: Row, host: Host, model: nn.Module, task: NodeClassification, trained: Trained | None) -> Row:
+    """Returns the row with everything that is measured of a network."""
+    candidate = Candidate(None, model.eval(), task)
+    test = task.evaluate(model, "test", 1)[row.metric]
+    latency = build_objective(host, "latency", {"mode": "measured", "repeats": 15}).final().measure(candidate)
+    return Row(
+        **{
+            **asdict(row),
+            "test": 100 * (1 - test),
+            "validation": 100 * (1 - task.evaluate(model, "validation", 1)[row.metric]),
+            "best_epoch": None if trained is None else trained.epoch,
+            "params": count_params(model),
+            "latency_ms": latency.value,
+            "peak_bytes": int(build_objective(host, "peak-memory").measure(candidate).value),
+        }
+    )
+
+
+def alone(row: Row, family: Family, host: Host) -> Iterator[Row]:
+    """Trains a family alone; a failure is a row as well."""
+    started = time.process_time()
+    try:
+        task = task_of(row.data, row.seed)
+        recipe, options = recipe_of(row.data, row.model, row.epochs)
+        torch.manual_seed(row.seed)
+        model = network(family, task.input_width, task.outputs, options)
+        trained = train_alone(model, task, recipe, seed=row.seed)
+        spent = time.process_time() - started
+        yield Row(**{**asdict(measured(row, host, model, task, trained)), "train_seconds": spent})
+    except Exception as error:  # of a family that a plugin adds; the others are measured all the same
+        yield Row(**{**asdict(row), "note": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"})
+
+
+def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
+    """Runs a search; yields its best member with the weights of the supernet, then trained alone."""
+    source = DATASETS[row.data]
+    started = time.process_time()
+    steps = 10
+    job = JobConfig(
+        space="graph/homophily" if source.homophilous else "graph/heterophily",
+        data=str(DATA / source.path),
+        objectives=[source.metric, "macs"],
+        trials=trials,
+        seed=row.seed,
+        training={"epochs": max(1, row.epochs // steps)},
+        task_options={**task_options(row.data, row.seed), "steps_per_epoch": min(steps, row.epochs)},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_job(job, Path(folder) / "run", host=host)
+        spent = time.process_time() - started
+        supernet, task, parts = load_supernet(run, host)
+        members = run.read_json("front.json")["members"]
+        best = min(members, key=lambda member: member["searched"][source.metric])
+        architecture = supernet.space.architecture(best["architecture"])
+        candidate, _ = make_evaluator(run, parts, supernet, task).candidate(architecture)
+    note = ", ".join(sorted({str(v) for n, v in best["architecture"].items() if n.endswith("choice")}))
+    shared = measured(row, host, candidate.model, task, None)
+    yield Row(**{**asdict(shared), "train_seconds": spent, "note": note})
+
+    recipe, _ = recipe_of(row.data, row.model, row.epochs)
+    torch.manual_seed(row.seed)
+    model = load_skeleton(job.space, host).build(task, host).extract(architecture)  # with weights of its own
+    trained = train_alone(model, task, recipe, seed=row.seed)
+    again = Row(row.data, f"{SEARCH}, trained alone", row.seed, row.epochs, row.metric, note=note)
+    yield measured(again, host, model, task, trained)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Returns mean and standard deviation over the seeds, as Markdown."""
+    lines = [
+        "| data | model | seeds | ours % | published % | ms | MB | parameters | CPU s | note |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.data, row.model, row.epochs), []).append(row)
+    for (data, model, _), group in groups.items():
+        good = [row for row in group if row.test is not None]
+        if not good:
+            lines.append(f"| {data} | {model} | 0 | failed | | | | | | {group[0].note} |")
+            continue
+        scores = [row.test for row in good if row.test is not None]
+        spread = f" ± {statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+        published = PUBLISHED.get((data, model), BEST_PUBLISHED.get(data, "") if model.startswith(SEARCH) else "")
+        lines.append(
+            f"| {data} | {model} | {len(good)} | {statistics.mean(scores):.2f}{spread} | {published} | "
+            f"{_mean(good, 'latency_ms'):.2f} | {_mean(good, 'peak_bytes') / 1e6:.1f} | {_mean(good, 'params'):.0f} | "
+            f"{_mean(good, 'train_seconds'):.1f} | {good[0].note} |"
+        )
+    return "\n".join(lines)
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    values = [float(getattr(row, name)) for row in rows if getattr(row, name) is not None]
+    return statistics.mean(values) if values else float("nan")
+
+
+def read(path: Path) -> list[Row]:
+    """Returns the rows that are stored."""
+    if not path.is_file():
+        return []
+    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+
+
+def store(path: Path, rows: Sequence[Row]) -> None:
+    """Stores all rows, with what they were measured on."""
+    context = {
+        "cpu": cpu_name(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({"context": context, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Measures what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", nargs="+", default=list(DATASETS), choices=DATASETS)
+    parser.add_argument(
+        "--families", nargs="+", help=f"names of families, or {SEARCH!r}; default: all that are installed"
+    )
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=150, help="candidates of a search")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true", help="print what is stored and measure nothing")
+    arguments = parser.parse_args()
+    host = Host.load()
+    known = {family.name: family for family in families(host)}
+    names = arguments.families or [*known, SEARCH]
+    for name in names:
+        if name not in (*known, SEARCH):
+            parser.error(f"--families: unknown {name!r}; installed: {', '.join(known)}, or {SEARCH!r}")
+    # What failed is tried again.
+    rows = [row for row in read(arguments.results) if arguments.table or row.test is not None]
+    for seed in () if arguments.table else range(arguments.seeds):
+        for data in arguments.data:
+            for name in names:
+                row = Row(data, name, seed, arguments.epochs, DATASETS[data].metric)
+                done = {stored.key for stored in rows}
+                last = Row(data, f"{SEARCH}, trained alone", seed, arguments.epochs, row.metric)
+                if (last.key if name == SEARCH else row.key) in done:
+                    continue
+                measured_rows = (
+                    searched(row, host, arguments.trials) if name == SEARCH else alone(row, known[name], host)
+                )
+                for found in measured_rows:
+                    if found.key not in done:
+                        rows.append(found)
+                        store(arguments.results, rows)
+                        print(found, flush=True)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

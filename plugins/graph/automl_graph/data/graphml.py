@@ -1,0 +1,52 @@
+"""Graphs from GraphML files, as networkx, igraph and Gephi write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import ParseError
+
+import networkx
+import numpy as np
+
+from automl.errors import DataError
+from automl_graph.data.raw_graph import RawGraph, named_classes
+
+__all__ = ["load_graphml"]
+
+_LABELS: Final = ("y", "label", "class")
+
+
+def load_graphml(path: Path) -> RawGraph:
+    """Reads a graph whose nodes have an attribute ``y``, ``label`` or ``class``, and numbers as features.
+
+    Every other attribute that is a number at all nodes is a feature, in order of name. Nodes are in the order of the file.
+
+    Raises:
+        DataError: the file is missing or damaged, or a node has no label.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected a GraphML file.")
+    try:
+        graph = networkx.read_graphml(path)
+    except (ParseError, networkx.NetworkXError, OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read as GraphML: {error}.") from error
+    attributes = dict(graph.nodes(data=True))
+    if not attributes:
+        raise DataError(f"{path}: has no nodes.")
+    key = next((key for key in _LABELS if any(key in found for found in attributes.values())), None)
+    for node, found in attributes.items():
+        if key is None or key not in found:
+            raise DataError(
+                f"{path}: node {node!r} has no label; expected the attribute {', '.join(map(repr, _LABELS))}."
+            )
+    numeric = [
+        name
+        for name in sorted(set().union(*attributes.values()) - {key})
+        if all(isinstance(found.get(name), int | float) for found in attributes.values())
+    ]
+    y, names = named_classes([str(found[key]) for found in attributes.values()])
+    number = {node: i for i, node in enumerate(attributes)}
+    edges = np.array([[number[a], number[b]] for a, b in graph.edges()], dtype=np.int64).reshape(-1, 2).T.copy()
+    x = np.array([[found[name] for name in numeric] for found in attributes.values()], dtype=np.float64)
+    return RawGraph(str(path), x if numeric else None, edges, y, class_names=names)

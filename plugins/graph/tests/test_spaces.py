@@ -1,0 +1,52 @@
+"""Shared spaces on graphs: every block that fits competes, and each has an equal share of what training draws."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from automl_graph import plugin
+from automl_graph.tasks import NodeClassification
+
+from automl.host import Family, Host
+from automl.supernet import load_skeleton
+
+HOST = Host.load(entry_points=False, plugins=[plugin])
+BLOCKS = sorted(
+    name
+    for name, family in HOST.components("family").items()
+    if isinstance(family, Family)
+    and (family.accepts, family.produces) == ("graph", "graph")
+    and not family.by_name_only
+)
+
+
+@pytest.mark.parametrize(
+    ("space", "slot"),
+    [("graph/node", "message"), ("graph/homophily", "propagation"), ("graph/heterophily", "neighbours")],
+)
+def test_every_fitting_block_competes_with_an_equal_share(space: str, slot: str) -> None:
+    task = NodeClassification.load("karate", seed=0)
+    supernet = load_skeleton(space, HOST).build(task, HOST)
+    choice = f"{slot}.blocks.0.choice"
+    assert sorted(supernet.space.dimensions[choice].choices) == BLOCKS
+    rng = np.random.default_rng(0)
+    draws = 1500
+    found = Counter(supernet.space.sample(rng)[choice] for _ in range(draws))
+    expected = draws / len(BLOCKS)
+    # Chi square with one degree of freedom less than blocks: its mean is that number, its deviation sqrt(2 n).
+    square = sum((found[block] - expected) ** 2 / expected for block in BLOCKS)
+    assert square < len(BLOCKS) + 5 * (2 * len(BLOCKS)) ** 0.5
+
+
+def test_heterophilous_space_keeps_own_features_beside_those_of_neighbours() -> None:
+    task = NodeClassification.load("karate", seed=0)
+    torch.manual_seed(0)
+    supernet = load_skeleton("graph/heterophily", HOST).build(task, HOST).double().eval()
+    supernet.activate(supernet.space.largest())
+    widths = {
+        name: int(p.shape[1]) for name, p in supernet.named_parameters() if name.endswith("weight") and p.dim() == 2
+    }
+    assert 128 in widths.values()
