@@ -186,9 +186,9 @@ def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[
 
 
 def _holds_edges(path: Path) -> bool:
-    """Tells a graph from other ``.npz`` files by its table of contents."""
+    """Tells one graph from other ``.npz`` files, and from collections of graphs, by its table of contents."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return "edge_index" in archive.files
+            return "edge_index" in archive.files and "node_ptr" not in archive.files
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
