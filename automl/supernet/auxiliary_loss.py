@@ -1,8 +1,8 @@
 """Training losses that blocks add to the one of the task, such as a regulariser on their own activations.
 
-A block calls ``add_auxiliary_loss`` in ``forward``, in training mode. Where a training step collects, the loss is added to that of
-the outputs which the same forward pass gives; anywhere else the call has no effect, and ``collects_auxiliary_losses`` says so
-beforehand, so that nothing is computed in vain.
+A block calls ``add_auxiliary_loss`` in ``forward``, in training mode. Where a training step collects, the loss is added to
+that of the outputs which the same forward pass gives; anywhere else the call has no effect, and
+``collects_auxiliary_losses`` says so beforehand, so that nothing is computed in vain.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from automl.host import Family, Probe, SignalKind, Space, Task, hookimpl
+from automl.host import Family, Probe, SignalKind, Space, Strategy, Task, hookimpl
 
-__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_tasks"]
+__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_strategies", "automl_tasks"]
 
 _SPACES: Final = Path(__file__).parent / "spaces"
 _REQUIRES: Final = ("torch_geometric",)
@@ -61,6 +61,15 @@ def automl_families() -> list[Family]:
             name="graph.gcn",
             summary="Graph convolution with normalised adjacency",
             target="automl_graph.blocks.gcn:GCN",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.kpath",
+            summary="Small network on the paths around every node, with exact counts of paths and cycles",
+            target="automl_graph.blocks.kpath:KPath",
             accepts="graph",
             produces="graph",
             requires=_REQUIRES,
@@ -153,6 +162,20 @@ def automl_spaces() -> list[Space]:
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
         ),
+    ]
+
+
+@hookimpl
+def automl_strategies() -> list[Strategy]:
+    """Ways to train that need graphs."""
+    return [
+        Strategy(
+            name="graph-contrastive",
+            summary="Another strategy, and a contrastive loss on views without unimportant edges",
+            target="automl_graph.strategies.contrastive:GraphContrastive",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        )
     ]
 
 

@@ -23,8 +23,8 @@ __all__ = ["LCMAggregator"]
 class LCMAggregator(nn.Module):
     """Folds the messages of each destination with a commutative, learned operator.
 
-    In training the messages of each destination are put into a random order in every pass. A result depends on the order as far as
-    the operator is not associative; the regulariser lowers that.
+    In training the messages of each destination are put into a random order in every pass. A result depends on the order as
+    far as the operator is not associative; the regulariser lowers that.
 
     Args:
         width: width of messages and states, in features.

@@ -33,7 +33,8 @@ def associativity_loss(operator: Operator, states: Sequence[Tensor]) -> Tensor:
     """Returns the mean of ``|(a + b) + c - a + (b + c)|²`` over drawn triples, per feature.
 
     Source:
-        Ong and Veličković 2022, arXiv:2212.08541. Deviation: divided by the width, so that its weight means the same at all widths.
+        Ong and Veličković 2022, arXiv:2212.08541. Deviation: divided by the width, so that its weight means the same at all
+        widths.
     """
     a, b, c = draw_states(states, 3)
     return (operator(operator(a, b), c) - operator(a, operator(b, c))).square().mean()

@@ -79,9 +79,9 @@ def balanced_tree(segments: Segments, operator: Operator, observe: Callable[[Ten
     Returns:
         ``(size, width)``.
     """
-    values, target, position, counts, limit = segments
     if torch.compiler.is_compiling():
         return _traced_tree(segments, operator)
+    values, target, position, counts, _ = segments
     while bool((counts > 1).any()):
         even = (position % 2 == 0).nonzero().flatten()
         paired = position[even] + 1 < counts[target[even]]
@@ -125,10 +125,10 @@ def left_fold(
     Returns:
         ``(size, width)``; widths of messages and states are equal.
     """
-    values, target, position, counts, limit = segments
-    size = counts.shape[0]
     if torch.compiler.is_compiling():
         return _traced_fold(segments, step, start=start)
+    values, target, position, counts, _ = segments
+    size = counts.shape[0]
     # Longest segments first: those that still have messages are then a prefix, which shrinks from step to step.
     ranked = torch.sort(counts, descending=True, stable=True).indices
     rank = torch.empty_like(ranked).index_copy(0, ranked, torch.arange(size, device=ranked.device))

@@ -8,6 +8,7 @@ nodes numbered from 0 in each graph, ``y`` ``(graphs,)``; features ``x`` or ``at
 from __future__ import annotations
 
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ def read_graphs(path: Path, targets: str) -> GraphCollection:
     if ends.ndim != 2 or ends.shape[0] != 2 or ends.shape[1] != edges[-1]:
         raise DataError(f"{path}: 'edge_index' has shape {ends.shape}; expected (2, {edges[-1]}), as 'edge_ptr' ends.")
     index = torch.from_numpy(ends.astype(np.int64))
-    edge_list = [index[:, a:b].clone() for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    edge_list = [index[:, a:b].clone() for a, b in pairwise(edges.tolist())]
     counts = np.diff(nodes).tolist()
     features, degrees = _features(arrays, edge_list, counts, path)
     y, names = _targets(arrays["y"], targets)
