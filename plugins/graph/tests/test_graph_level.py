@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +176,12 @@ def test_folds_are_those_of_the_file_and_cover_all_graphs(tmp_path: Path) -> Non
         split = GraphClassification.load(str(tmp_path / "graphs.npz"), seed=fold, options={"fold": fold}).split
         assert split["test"] == np.flatnonzero(content["fold"] == fold).tolist()
         assert split["validation"] == np.flatnonzero(content["fold"] == (fold + 1) % 10).tolist()
-        assert sorted(sum(split.values(), [])) == list(range(11))
+        assert sorted(chain.from_iterable(split.values())) == list(range(11))
 
 
 def test_drawn_folds_are_a_partition_and_the_same_for_all_seeds() -> None:
     tests = [GraphRegression.load("triangles", seed=s, options={"fold": s}).split["test"] for s in range(10)]
-    assert sorted(sum(tests, [])) == list(range(300))
+    assert sorted(chain.from_iterable(tests)) == list(range(300))
     again = GraphRegression.load("triangles", seed=77, options={"fold": 3}).split
     assert again["test"] == tests[3]
 
