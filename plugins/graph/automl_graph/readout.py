@@ -15,7 +15,7 @@ def graph_of_nodes(graph: Graph) -> tuple[Tensor, int]:
 
     Where a payload does not tell graphs apart all its nodes are one graph, and no nodes are no graph.
     """
-    if graph.batch is not None and graph.ptr is not None:
-        return graph.batch, graph.ptr.shape[0] - 1
+    if graph.batch is not None and graph.sizes is not None:
+        return graph.batch, graph.sizes.shape[0]
     nodes = graph.x.shape[0]
     return graph.x.new_zeros(nodes, dtype=torch.int64), 1 if nodes else 0

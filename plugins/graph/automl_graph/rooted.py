@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import MutableMapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple, final
 
 import numpy as np
@@ -47,7 +48,7 @@ class RootedSubgraphs(NamedTuple):
     closing: Tensor
 
 
-def rooted_subgraphs(edge_index: Tensor, nodes: int, k: int, ptr: Tensor | None = None) -> RootedSubgraphs:
+def rooted_subgraphs(edge_index: Tensor, nodes: int, k: int, sizes: Tensor | None = None) -> RootedSubgraphs:
     """Returns the rooted subgraphs of all nodes.
 
     Those of each graph are remembered by its edges, and those of a whole batch as long as the tensor of its edges lives.
@@ -56,7 +57,7 @@ def rooted_subgraphs(edge_index: Tensor, nodes: int, k: int, ptr: Tensor | None 
         edge_index: edges, ``(2, edges)``; directions, self loops and double edges play no part.
         nodes: number of nodes.
         k: largest length of a path, 1 to 4.
-        ptr: first node of each graph, then the number of nodes; None for one graph. No edge joins two graphs.
+        sizes: number of nodes of each graph; None for one graph. No edge joins two graphs.
 
     Cost:
         For a new graph of n nodes ``k n³`` operations; for one that is remembered, copying its pairs.
@@ -66,7 +67,7 @@ def rooted_subgraphs(edge_index: Tensor, nodes: int, k: int, ptr: Tensor | None 
     if known is None or (known.version, known.nodes) != (version, nodes):
         known = _OF_BATCHES[edge_index] = _Known(version, nodes, {})
     if k not in known.by_length:
-        known.by_length[k] = _of_batch(edge_index, [0, nodes] if ptr is None else ptr.tolist(), k)
+        known.by_length[k] = _of_batch(edge_index, [nodes] if sizes is None else sizes.tolist(), k)
     return known.by_length[k]
 
 
@@ -76,7 +77,8 @@ class _Known(NamedTuple):
     by_length: dict[int, RootedSubgraphs]
 
 
-def _of_batch(edge_index: Tensor, borders: Sequence[int], k: int) -> RootedSubgraphs:
+def _of_batch(edge_index: Tensor, sizes: Sequence[int], k: int) -> RootedSubgraphs:
+    borders = [0, *accumulate(sizes)]
     ends = edge_index.cpu().numpy()
     graph = np.searchsorted(np.asarray(borders), ends[0], side="right") - 1
     order = np.argsort(graph, kind="stable")

@@ -21,19 +21,19 @@ class Graph(NamedTuple):
         x: features, ``(nodes, width)``.
         edge_index: source and target of each edge, ``(2, edges)`` int64.
         batch: graph of each node, ``(nodes,)`` int64, in rising order; None where graphs are not told apart.
-        ptr: first node of each graph, then the number of nodes, ``(graphs + 1,)`` int64. Its length says how many graphs there
-            are, which ``batch`` would only say through its values.
+        sizes: number of nodes of each graph, ``(graphs,)`` int64. Its length says how many graphs there are, which ``batch``
+            would only say through its values.
     """
 
     x: Tensor
     edge_index: Tensor
     batch: Tensor | None = None
-    ptr: Tensor | None = None
+    sizes: Tensor | None = None
 
 
 @final
 class GraphFormat(PayloadFormat):
-    """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``, on whole graphs also ``batch`` and ``ptr``."""
+    """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``, on whole graphs also ``batch`` and ``sizes``."""
 
     channel_axis = 1
     samples_interact = True

@@ -27,7 +27,7 @@ class GraphReadout(nn.Module):
         max_nodes: nodes of a graph that learned aggregators combine at most; see ``graph.lcm``.
 
     Shape:
-        x: ``(nodes, inp)``. Returns ``(graphs, out)``; without ``ptr`` all nodes are one graph, and no nodes are no graph.
+        x: ``(nodes, inp)``. Returns ``(graphs, out)``; without ``sizes`` all nodes are one graph, and no nodes are no graph.
 
     Cost:
         ``nodes * inp + graphs * inp * out`` multiply-accumulates for sum, mean and max.
@@ -39,7 +39,7 @@ class GraphReadout(nn.Module):
         The same head with ``nn.Linear`` and the chosen aggregator.
 
     Example:
-        >>> graphs = Graph(torch.randn(5, 4), torch.tensor([[0], [1]]), torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 2, 5]))
+        >>> graphs = Graph(torch.randn(5, 4), torch.tensor([[0], [1]]), torch.tensor([0, 0, 1, 1, 1]), torch.tensor([2, 3]))
         >>> GraphReadout(4, 3)(graphs).shape
         torch.Size([2, 3])
     """

@@ -141,7 +141,7 @@ class KPath(nn.Module):
     def _encode_pairs(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         """Features of roots and of whole subgraphs, from remembered lists of nodes and edges."""
         nodes = graph.x.shape[0]
-        sub = rooted_subgraphs(graph.edge_index, nodes, int(self.k), graph.ptr)
+        sub = rooted_subgraphs(graph.edge_index, nodes, int(self.k), graph.sizes)
         pairs = sub.root.shape[0]
         matrix = adjacency(sub.edges, pairs)
         scale = torch.bincount(sub.edges[1], minlength=pairs).clamp(min=1).to(graph.x.dtype).rsqrt()[:, None]

@@ -28,8 +28,8 @@ __all__ = ["GraphLevelTask", "join_graphs", "load_collection"]
 class GraphLevelTask(Task):
     """One target for each graph; a batch is several graphs side by side.
 
-    Networks take four inputs: ``x`` and ``edge_index`` of all nodes, ``batch`` (graph of each node) and ``ptr`` (first node of
-    each graph, then their number), as torch-geometric names them.
+    Networks take four inputs: ``x`` and ``edge_index`` of all nodes, ``batch`` (graph of each node) and ``sizes`` (number of
+    nodes of each graph).
 
     Args:
         data: the graphs.
@@ -98,11 +98,11 @@ class GraphLevelTask(Task):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return ("x", "edge_index", "batch", "ptr")
+        return ("x", "edge_index", "batch", "sizes")
 
     @property
     def dynamic_axes(self) -> tuple[dict[int, str], ...]:
-        return ({0: "nodes"}, {1: "edges"}, {0: "nodes"}, {0: "boundaries"})
+        return ({0: "nodes"}, {1: "edges"}, {0: "nodes"}, {0: "graphs"})
 
     def head(self, width: SizeLike) -> nn.Module:
         return GraphReadout(width, self.outputs)
@@ -116,11 +116,12 @@ class GraphLevelTask(Task):
         graphs = len(batch.target)
         if world_size == 1 or graphs < world_size:
             return batch
-        x, edge_index, graph, ptr = batch.inputs
+        x, edge_index, graph, sizes = batch.inputs
+        ends = sizes.cumsum(0).tolist()
         own = torch.arange(rank, graphs - graphs % world_size, world_size, device=x.device)
         samples = []
         for number in own.tolist():
-            start, end = int(ptr[number]), int(ptr[number + 1])
+            start, end = ends[number] - int(sizes[number]), ends[number]
             inside = graph[edge_index[0]] == number
             samples.append(Sample(x[start:end], edge_index[:, inside] - start))
         return Batch(join_graphs(samples), batch.target[own])
@@ -146,13 +147,13 @@ class GraphLevelTask(Task):
 
 
 def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns ``x``, ``edge_index``, ``batch`` and ``ptr`` of graphs side by side; see ``Graph`` for their shapes."""
+    """Returns ``x``, ``edge_index``, ``batch`` and ``sizes`` of graphs side by side; see ``Graph`` for their shapes."""
     device = graphs[0].x.device
     sizes = torch.tensor([len(graph.x) for graph in graphs])
-    ptr = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
-    edges = [graph.edge_index + start for graph, start in zip(graphs, ptr.tolist(), strict=False)]
+    starts = (sizes.cumsum(0) - sizes).tolist()
+    edges = [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)]
     batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
-    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), ptr.to(device)
+    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
 
 
 def load_collection(data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str) -> GraphCollection:
