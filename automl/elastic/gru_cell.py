@@ -103,7 +103,7 @@ class GRUCell(ElasticLayer[_Active, tuple[Tensor, Tensor, Tensor, Tensor]]):
         inputs, state = selection
 
         def gates(parameter: Tensor) -> Tensor:
-            return state.take(parameter.unflatten(0, (_GATES, -1)), 1)
+            return state.take(parameter.view(_GATES, -1, *parameter.shape[1:]), 1)
 
         return (
             inputs.take(gates(self.weight_ih), 2).flatten(0, 1),

@@ -101,8 +101,14 @@ def _joined(parts: Sequence[RootedSubgraphs], borders: Sequence[int], first_pair
         for part, node, pair in zip(parts, borders, first_pair, strict=False)
     ]
     root, node, distance, paths, edges, closing = zip(*moved, strict=True)
-    along_pairs = (torch.cat(tensors) for tensors in (root, node, distance, paths))
-    return RootedSubgraphs(*along_pairs, edges=torch.cat(edges, dim=1), closing=torch.cat(closing))
+    return RootedSubgraphs(
+        torch.cat(root),
+        torch.cat(node),
+        torch.cat(distance),
+        torch.cat(paths),
+        torch.cat(edges, dim=1),
+        torch.cat(closing),
+    )
 
 
 def _build(ends: npt.NDArray[np.int64], nodes: int, k: int) -> RootedSubgraphs:

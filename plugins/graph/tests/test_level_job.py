@@ -53,6 +53,7 @@ def test_job_finds_a_front_with_test_errors(run: Run) -> None:
     assert run.has("report.html")
 
 
+@pytest.mark.slow
 def test_exported_program_takes_other_numbers_of_graphs(run: Run) -> None:
     (result,) = export_picked(run, "knee", ["pt2", "safetensors"], host=HOST)
     assert result.manifest["files"]["pt2"]["max_abs_error"] < 1e-4

@@ -110,7 +110,7 @@ def _features(
                 raise DataError(
                     f"{path}: {key!r} is {table.dtype} {table.shape}; expected real numbers ({total}, features)."
                 )
-            return list(torch.from_numpy(table.astype(np.float32)).split(counts)), False
+            return list(torch.split(torch.from_numpy(table.astype(np.float32)), counts)), False
     if "node_label" in arrays:
         labels = arrays["node_label"]
         if labels.shape != (total,):
@@ -118,7 +118,7 @@ def _features(
         known, numbers = np.unique(labels, return_inverse=True)
         if len(known) > 1:
             table = np.eye(len(known), dtype=np.float32)[numbers]
-            return list(torch.from_numpy(table).split(counts)), False
+            return list(torch.split(torch.from_numpy(table), counts)), False
     for number, (ends, nodes) in enumerate(zip(edges, counts, strict=True)):
         if ends.numel() and (int(ends.min()) < 0 or int(ends.max()) >= nodes):
             raise DataError(
