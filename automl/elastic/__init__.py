@@ -8,6 +8,7 @@ from automl.elastic.convolution import Conv1d, Conv2d, Conv3d
 from automl.elastic.dropout import Dropout
 from automl.elastic.embedding import Embedding
 from automl.elastic.group_norm import GroupNorm
+from automl.elastic.gru_cell import GRUCell
 from automl.elastic.layer import ElasticLayer
 from automl.elastic.layer_norm import LayerNorm, RMSNorm
 from automl.elastic.linear import Linear
@@ -30,6 +31,7 @@ __all__ = [
     "Dropout",
     "ElasticLayer",
     "Embedding",
+    "GRUCell",
     "GroupNorm",
     "LayerNorm",
     "Linear",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from automl._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from automl.supernet.auxiliary_loss import add_auxiliary_loss, auxiliary_losses, collects_auxiliary_losses
     from automl.supernet.build import build_supernet, load_skeleton
     from automl.supernet.calibration import CalibrationReport, calibrate, has_batch_norm
     from automl.supernet.definition import SpaceDefinition
@@ -25,8 +26,11 @@ __all__ = [
     "Stage",
     "Staged",
     "Supernet",
+    "add_auxiliary_loss",
+    "auxiliary_losses",
     "build_supernet",
     "calibrate",
+    "collects_auxiliary_losses",
     "has_batch_norm",
     "load_skeleton",
     "read_skeleton",
@@ -46,8 +50,11 @@ __getattr__ = lazy_names(
         "Stage": "automl.supernet.stages",
         "Staged": "automl.supernet.stages",
         "Supernet": "automl.supernet.supernet",
+        "add_auxiliary_loss": "automl.supernet.auxiliary_loss",
+        "auxiliary_losses": "automl.supernet.auxiliary_loss",
         "build_supernet": "automl.supernet.build",
         "calibrate": "automl.supernet.calibration",
+        "collects_auxiliary_losses": "automl.supernet.auxiliary_loss",
         "has_batch_norm": "automl.supernet.calibration",
         "load_skeleton": "automl.supernet.build",
         "read_skeleton": "automl.supernet.schema",

@@ -16,6 +16,7 @@ from automl.errors import DataError
 from automl.host import Host
 from automl.host import Task as TaskRecord
 from automl.tasks import Batch, Task
+from automl.tasks.splits import PARTS, Part
 from automl.testing.check import Check, expect
 
 __all__ = ["task_checks"]
@@ -94,26 +95,14 @@ def _check_loss(task: Task) -> None:
     expect(distilled.dim() == 0 and bool(torch.isfinite(distilled)), f"the distillation loss is {distilled}.")
 
 
-class _Constant(nn.Module):
-    """Gives the same number everywhere, whatever it is shown."""
-
-    def __init__(self, outputs: int, number: float) -> None:
-        super().__init__()
-        self.outputs = outputs
-        self.number = number
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return torch.full((len(inputs[0]), self.outputs), self.number)
-
-
 def _check_metrics(task: Task) -> None:
-    for part in task.split:
-        metrics = task.evaluate(_Constant(task.outputs, 0.0).train(), part, 16)  # type: ignore[arg-type]
+    for part in PARTS:
+        metrics = task.evaluate(_constant(task, part, 0.0), part, 16)
         expect({"error", "loss"} <= set(metrics), f"evaluate gives {sorted(metrics)}, without 'error' or 'loss'.")
         expect(0 <= metrics["error"] <= 1, f"the error on {part} is {metrics['error']}, not from 0 to 1.")
-    broken = task.evaluate(_Constant(task.outputs, float("nan")), "validation", 16)
+    broken = task.evaluate(_constant(task, "validation", float("nan")), "validation", 16)
     expect(all(np.isnan(broken[name]) for name in ("error", "loss")), f"outputs of nan are measured as {broken}.")
-    model = _Constant(task.outputs, 0.0).train()
+    model = _constant(task, "validation", 0.0).train()
     task.evaluate(model, "validation", 16)
     expect(model.training, "evaluate leaves the model in another mode.")
 
@@ -127,6 +116,11 @@ class _Replay(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return next(self.left)
+
+
+def _constant(task: Task, part: Part, number: float) -> nn.Module:
+    """A network that gives the same number everywhere, for one evaluation of a part in batches of 16."""
+    return _Replay([torch.full((_rows(batch), task.outputs), number) for batch in task.batches(part, 16)]).train()
 
 
 def _check_scores(task: Task) -> None:
@@ -159,8 +153,12 @@ def _check_inputs(task: Task) -> None:
 
 
 def _outputs(task: Task, batch: Batch) -> Tensor:
-    rows = len(batch.inputs[0])
-    return torch.randn(rows, task.outputs, generator=torch.Generator().manual_seed(6))
+    return torch.randn(_rows(batch), task.outputs, generator=torch.Generator().manual_seed(6))
+
+
+def _rows(batch: Batch) -> int:
+    """Rows of a network's output: one for each target, unless the batch says which rows count."""
+    return len(batch.target) if batch.index is None else len(batch.inputs[0])
 
 
 def _expect_equal(first: list[Batch], second: list[Batch], message: str) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from automl.space import Architecture
-from automl.supernet import Supernet
+from automl.supernet import Supernet, auxiliary_losses
 from automl.tasks.task import Batch, Task
 from automl.training.config import TrainingConfig
 
@@ -69,6 +69,7 @@ class StepContext:
         self._validation: Final = validation
         self._forward: Final = forward
         self._backward: Final = backward
+        self._auxiliary: Final[list[tuple[Tensor, Tensor]]] = []
 
     def sample(self) -> Architecture:
         """Returns a random architecture of the space."""
@@ -81,9 +82,10 @@ class StepContext:
         Where samples depend on each other, as the nodes of a graph do, each part is the whole batch.
         """
         count = min(count, max(1, len(self.batch.target) // 2))
-        return [self._with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
+        return [self.with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
 
-    def _with_batch(self, batch: Batch) -> StepContext:
+    def with_batch(self, batch: Batch) -> StepContext:
+        """Returns the context of another batch in the same step."""
         return StepContext(
             supernet=self.supernet,
             task=self._task,
@@ -100,17 +102,24 @@ class StepContext:
 
     def augmented(self) -> StepContext:
         """Returns the context of a random view of the batch, as the task makes it; advances ``rng``."""
-        return self._with_batch(self._task.augment(self.batch, self.rng))
+        return self.with_batch(self._task.augment(self.batch, self.rng))
 
     def held_out(self) -> StepContext:
         """Returns the context of a random batch of the validation part; advances ``rng``."""
         batches = self._validation()
-        return self._with_batch(batches[int(self.rng.integers(len(batches)))])
+        return self.with_batch(batches[int(self.rng.integers(len(batches)))])
 
     def forward(self, architecture: Architecture, weight_set: int | None = None) -> Tensor:
-        """Activates a subnetwork and returns its outputs for the batch; it stays active."""
+        """Activates a subnetwork and returns its outputs for the batch; it stays active.
+
+        What its blocks add to the training loss is added to every loss of these outputs.
+        """
         self.supernet.activate(architecture, weight_set)
-        return self._forward(*self.batch.inputs)
+        with auxiliary_losses() as losses:
+            outputs = self._forward(*self.batch.inputs)
+        if losses:
+            self._auxiliary.append((outputs, torch.stack(losses).sum()))
+        return outputs
 
     @torch.no_grad()
     def accuracy(self, architecture: Architecture, weight_set: int | None = None) -> float:
@@ -126,11 +135,14 @@ class StepContext:
 
     def loss(self, outputs: Tensor) -> Tensor:
         """Returns the loss against the targets of the batch, a scalar."""
-        return self._task.loss(outputs, self.batch, self._label_smoothing)
+        return self._with_auxiliary(outputs, self._task.loss(outputs, self.batch, self._label_smoothing))
 
     def distillation_loss(self, outputs: Tensor, teacher: Tensor) -> Tensor:
         """Returns the loss against the soft outputs of a teacher for the same batch, a scalar."""
-        return self._task.distillation_loss(outputs, teacher.detach(), self.batch)
+        return self._with_auxiliary(outputs, self._task.distillation_loss(outputs, teacher.detach(), self.batch))
+
+    def _with_auxiliary(self, outputs: Tensor, loss: Tensor) -> Tensor:
+        return sum((extra for known, extra in self._auxiliary if known is outputs), start=loss)
 
     def backward(self, loss: Tensor) -> None:
         """Adds the gradients of ``loss`` to those of the step; may be called several times."""

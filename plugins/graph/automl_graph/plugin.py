@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from automl.host import Family, Probe, SignalKind, Space, Task, hookimpl
+from automl.host import Family, Probe, SignalKind, Space, Strategy, Task, hookimpl
 
-__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_tasks"]
+__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_strategies", "automl_tasks"]
 
 _SPACES: Final = Path(__file__).parent / "spaces"
 _REQUIRES: Final = ("torch_geometric",)
@@ -121,6 +121,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.kpath",
+            summary="Small network on the paths around every node, with exact counts of paths and cycles",
+            target="automl_graph.blocks.kpath:KPath",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.gin",
             summary="Sum over neighbours, then a perceptron",
             target="automl_graph.blocks.gin:GIN",
@@ -139,11 +148,29 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.lcm",
+            summary="Message passing with fixed, recurrent or learned commutative aggregation",
+            target="automl_graph.blocks.lcm:LCM",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.mlp",
             summary="Linear layer and ReLU on every node, without edges",
             target="automl_graph.blocks.mlp:MLP",
             accepts="graph",
             produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.readout",
+            summary="Sum, mean, maximum or a learned readout of each graph, then a linear layer (head)",
+            target="automl_graph.blocks.graph_readout:GraphReadout",
+            accepts="graph",
+            produces="logits",
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
@@ -170,8 +197,26 @@ def automl_families() -> list[Family]:
 
 @hookimpl
 def automl_tasks() -> list[Task]:
-    """Tasks on one graph."""
+    """Tasks on one graph and on many."""
     return [
+        Task(
+            name="graph-classification",
+            summary="Classes of whole graphs: cycles-or-trees, triangle-or-not or an .npz file",
+            target="automl_graph.tasks.graph_classification:GraphClassification",
+            signal="graph",
+            default_data="cycles-or-trees",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Task(
+            name="graph-regression",
+            summary="A value of whole graphs: triangles, 4-cycles, 5-cycles, 4-paths or an .npz file",
+            target="automl_graph.tasks.graph_regression:GraphRegression",
+            signal="graph",
+            default_data="4-cycles",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
         Task(
             name="node-classification",
             summary="Classes of the nodes of one graph: digits-knn, karate, a file or a folder",
@@ -180,7 +225,7 @@ def automl_tasks() -> list[Task]:
             default_data="digits-knn",
             requires=_REQUIRES,
             extra=_EXTRA,
-        )
+        ),
     ]
 
 
@@ -199,6 +244,11 @@ def automl_spaces() -> list[Space]:
             path=_SPACES / "homophily.yaml",
         ),
         Space(
+            name="graph/level",
+            summary="Message passing, learned aggregation and path counts for tasks on whole graphs",
+            path=_SPACES / "level.yaml",
+        ),
+        Space(
             name="graph/node",
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
@@ -207,12 +257,31 @@ def automl_spaces() -> list[Space]:
 
 
 @hookimpl
+def automl_strategies() -> list[Strategy]:
+    """Ways to train that need graphs."""
+    return [
+        Strategy(
+            name="graph-contrastive",
+            summary="Another strategy, and a contrastive loss on views without unimportant edges",
+            target="automl_graph.strategies.contrastive:GraphContrastive",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        )
+    ]
+
+
+@hookimpl
 def automl_probes() -> list[Probe]:
     """Numbers read off node features."""
     return [
         Probe(
+            name="graph.algebra",
+            summary="How far a learned operator is from associative; 0 is a commutative monoid",
+            target="automl_graph.probes.algebra:AlgebraDefect",
+        ),
+        Probe(
             name="graph.smoothness",
             summary="Mean distance between the directions of node features; 0 is over-smoothed",
             target="automl_graph.probes.smoothness:Smoothness",
-        )
+        ),
     ]

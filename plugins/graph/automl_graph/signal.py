@@ -15,27 +15,31 @@ __all__ = ["Graph", "GraphFormat"]
 class Graph(NamedTuple):
     """Nodes with features and directed edges between them; an undirected edge is two directed ones.
 
-    Several graphs are one graph with several components.
+    Several graphs are one graph with several components; tasks on whole graphs also say which component each node is in.
 
     Args:
         x: features, ``(nodes, width)``.
         edge_index: source and target of each edge, ``(2, edges)`` int64.
+        batch: graph of each node, ``(nodes,)`` int64, in rising order; None where graphs are not told apart.
+        sizes: number of nodes of each graph, ``(graphs,)`` int64. Its length says how many graphs there are, which ``batch``
+            would only say through its values.
     """
 
     x: Tensor
     edge_index: Tensor
+    batch: Tensor | None = None
+    sizes: Tensor | None = None
 
 
 @final
 class GraphFormat(PayloadFormat):
-    """The payload is a ``Graph``; a network takes its two tensors ``x`` and ``edge_index``."""
+    """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``, on whole graphs also ``batch`` and ``sizes``."""
 
     channel_axis = 1
     samples_interact = True
 
     def pack(self, *tensors: Tensor) -> Graph:
-        x, edge_index = tensors
-        return Graph(x, edge_index)
+        return Graph(*tensors)
 
     def features(self, payload: Graph) -> Tensor:
         return payload.x

@@ -10,6 +10,9 @@ from automl_graph.blocks.gatv2 import GATv2
 from automl_graph.blocks.gcn import GCN
 from automl_graph.blocks.gcnii import GCNII
 from automl_graph.blocks.gin import GIN
+from automl_graph.blocks.graph_readout import GraphReadout
+from automl_graph.blocks.kpath import KPath
+from automl_graph.blocks.lcm import LCM
 from automl_graph.blocks.linkx import LINKX
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
@@ -24,13 +27,16 @@ __all__ = [
     "GCN",
     "GCNII",
     "GIN",
+    "LCM",
     "LINKX",
     "MLP",
     "SAGE",
     "Cheb",
     "DAGNNHead",
     "GATv2",
+    "GraphReadout",
     "GraphTransformer",
+    "KPath",
     "MultilayerPerceptron",
     "NodeClassifier",
 ]

@@ -1,7 +1,9 @@
-"""Graphs with node labels: two that need no download, files, and objects of torch-geometric."""
+"""Graphs with node labels, and collections of graphs with a label each: built in, from files, and objects of torch-geometric."""
 
 from automl_graph.data.archive import load_archive, read_archive
 from automl_graph.data.digits_knn import digits_neighbours
+from automl_graph.data.graph_archive import read_graphs
+from automl_graph.data.graph_collection import GraphCollection
 from automl_graph.data.karate import karate_club
 from automl_graph.data.node_data import NodeData
 from automl_graph.data.planetoid import load_planetoid
@@ -10,6 +12,7 @@ from automl_graph.data.reading import holds_graph, load_graph
 from automl_graph.data.tensors import from_pyg
 
 __all__ = [
+    "GraphCollection",
     "NodeData",
     "RawGraph",
     "digits_neighbours",
@@ -20,4 +23,5 @@ __all__ = [
     "load_graph",
     "load_planetoid",
     "read_archive",
+    "read_graphs",
 ]

@@ -65,11 +65,13 @@ def load_archive(path: Path) -> RawGraph:
 
 
 def archive_holds_graph(path: Path) -> bool:
-    """Tells a graph with node labels from other ``.npz`` files by its table of contents."""
+    """Tells one graph from other ``.npz`` files, and from collections of graphs, by its table of contents."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = set(archive.files)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
+    if "node_ptr" in found:
         return False
     return "edge_index" in found or {"edges", "node_labels"} <= found or {"adj_indices", "adj_indptr"} <= found
 

@@ -1,0 +1,253 @@
+"""Families of graph blocks on whole graphs: ten-fold cross-validation on TU collections, and counting in cubic graphs.
+
+    python benchmarks/graph/level.py --data FOLDER [--sets MUTAG,4-cycles] [--families graph.kpath] [--folds 10] [--seeds 1]
+                                     [--epochs 60] [--scenario noise=0.3]
+
+One network for each family that takes and gives graphs, read from what is installed: a pre-layer, blocks of the family, a
+sum readout and a linear layer, all of width 32, with the largest choice of each option but for the entries of ``OPTIONS``, and
+``GIN`` of torch-geometric as a peer. Adam at 0.005 with a cosine schedule; the epoch with the best validation error is tested.
+``FOLDER`` holds collections as ``.npz`` files (see the page on tasks on whole graphs); counting sets need none. Rows go to
+``benchmarks/results/graph_level.json`` as they are measured; what is there is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+import yaml
+from automl_graph.blocks import MLP, GraphReadout
+from automl_graph.data.motif_graphs import CLASSES, VALUES
+from automl_graph.signal import Graph
+from automl_graph.tasks import GraphClassification, GraphRegression
+from automl_graph.tasks.graph_level import GraphLevelTask
+from torch import Tensor, nn
+
+from automl.atomic_write import write_atomically
+from automl.elastic import specialise
+from automl.host import Family, Host
+from automl.objectives.context import cpu_name
+from automl.supernet import auxiliary_losses
+
+RESULTS: Final = Path(__file__).parents[1] / "results" / "graph_level.json"
+WIDTH: Final = 32
+BLOCKS: Final = 2
+BATCH: Final = 64
+COLLECTIONS: Final = {
+    "MUTAG": "MUTAG",
+    "PROTEINS": "PROTEINS",
+    "ENZYMES": "ENZYMES",
+    "NCI1": "NCI1",
+    "IMDB-BINARY": "IMDBBINARY",
+}
+COUNTING: Final = ("triangles", "4-cycles", "5-cycles", "4-paths", "triangle-or-not")
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "graph.kpath": {"k": 2, "layers": 2, "closing": "log"},
+    "graph.lcm": {"aggregation": "lcm_reg"},
+    "graph.sage": {"aggregation": "sum"},
+}
+"""Settings of a family where its first choices are not the ones to compare; counting sets use closing counts as they are."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training."""
+
+    set: str
+    family: str
+    fold: int
+    seed: int
+    epochs: int
+    scenario: dict[str, float]
+    error: float
+    validation_error: float
+    mae: float | None
+    parameters: int
+    seconds_per_epoch: float
+    context: dict[str, Any]
+
+
+class GIN(nn.Module):
+    """A layer of torch-geometric's graph isomorphism network.
+
+    Args:
+        width: width of input and output.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        from torch_geometric.nn import GINConv
+
+        self.layer = GINConv(nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)), train_eps=True)
+        self.normalise = nn.BatchNorm1d(width)
+
+    def forward(self, graph: Graph) -> Graph:
+        """Returns the graph with convolved features."""
+        return graph._replace(x=torch.relu(self.normalise(self.layer(graph.x, graph.edge_index))))
+
+
+class Network(nn.Module):
+    """Pre-layer, blocks and readout.
+
+    Args:
+        inp: number of features.
+        outputs: width of the output.
+        build: gives one block of equal input and output width.
+    """
+
+    def __init__(self, inp: int, outputs: int, build: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.enter = MLP(inp, WIDTH, residual=False, dropout=0.0)
+        self.blocks = nn.Sequential(*(build() for _ in range(BLOCKS)))
+        self.head = GraphReadout(WIDTH, outputs, readout="sum")
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Returns one row for each graph."""
+        graph = Graph(*inputs)
+        deep = self.blocks(self.enter(graph))
+        outputs: Tensor = self.head(deep)
+        return outputs
+
+
+def families(host: Host) -> dict[str, Callable[[bool], nn.Module]]:
+    """Returns a builder of a block for each installed family on graphs; it is told whether the set is one of counting."""
+    found: dict[str, Callable[[bool], nn.Module]] = {"torch-geometric GIN": lambda counting: GIN(WIDTH)}
+    for name, family in sorted(host.components("family").items()):
+        if isinstance(family, Family) and (family.accepts, family.produces) == ("graph", "graph"):
+            found[name] = lambda counting, family=family: block_of(family, counting)  # type: ignore[misc]
+    return found
+
+
+def block_of(family: Family, counting: bool) -> nn.Module:
+    """Returns a block with plain layers and the present values of all its dimensions."""
+    options = dict(OPTIONS.get(family.name, {}))
+    if counting and "closing" in options:
+        options["closing"] = "count"
+    return specialise(family.load()(WIDTH, WIDTH, **options))
+
+
+def load(name: str, folder: Path | None, options: dict[str, Any], seed: int) -> GraphLevelTask:
+    """Returns the task of a set."""
+    if name in VALUES:
+        return GraphRegression.load(name, seed=seed, options=options)
+    if name in CLASSES:
+        return GraphClassification.load(name, seed=seed, options=options)
+    if folder is None:
+        raise SystemExit(f"{name}: name the folder of its file with --data.")
+    return GraphClassification.load(str(folder / f"{COLLECTIONS[name]}.npz"), seed=seed, options=options)
+
+
+def train(task: GraphLevelTask, build: Callable[[], nn.Module], seed: int, epochs: int) -> dict[str, float]:
+    """Trains one network and tests its best epoch."""
+    torch.manual_seed(seed)
+    network = Network(task.input_width, task.outputs, build)
+    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.005)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    best, tested, started = float("inf"), dict.fromkeys(("error", "validation"), float("nan")), time.perf_counter()
+    for _ in range(epochs):
+        network.train()
+        for batch in task.train_batches(rng, BATCH):
+            with auxiliary_losses() as losses:
+                outputs = network(*batch.inputs)
+            optimiser.zero_grad()
+            (task.loss(outputs, batch) + sum(losses)).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+        schedule.step()
+        validation = task.evaluate(network, "validation", 256)
+        if validation["error"] + 1e-6 * validation["loss"] < best:
+            best = validation["error"] + 1e-6 * validation["loss"]
+            tested = {**task.evaluate(network, "test", 256), "validation": validation["error"]}
+    seconds = (time.perf_counter() - started) / epochs
+    return {**tested, "seconds": seconds, "parameters": sum(p.numel() for p in network.parameters())}
+
+
+def main() -> None:
+    """Runs what is not in the file yet, and prints means over folds and seeds."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=None, help="folder with the .npz files of the collections")
+    parser.add_argument("--sets", default=",".join([*COUNTING, *COLLECTIONS]))
+    parser.add_argument("--families", default="", help="names with commas between; default: all that are installed")
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument(
+        "--scenario", nargs="*", default=[], help="options of the task, such as noise=0.3 or few_shot=5"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    scenario = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in arguments.scenario)}
+    context = {"cpu": cpu_name(), "threads": 1, "python": platform.python_version(), "torch": torch.__version__}
+    known = families(Host.load())
+    chosen = [name for name in arguments.families.split(",") if name] or list(known)
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+
+    def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (
+            *(row[k] for k in ("set", "family", "fold", "seed", "epochs")),
+            json.dumps(row["scenario"], sort_keys=True),
+        )
+
+    done = {key(row) for row in rows}
+    for seed in range(arguments.seeds):
+        for fold in range(arguments.folds):
+            for name in arguments.sets.split(","):
+                task: GraphLevelTask | None = None
+                for family in chosen:
+                    asked = {"set": name, "family": family, "fold": fold, "seed": seed, "epochs": arguments.epochs}
+                    if key({**asked, "scenario": scenario}) in done:
+                        continue
+                    task = task or load(name, arguments.data, {"fold": fold, **scenario}, seed)
+                    counting = name in COUNTING
+                    found = train(task, lambda f=family, c=counting: known[f](c), seed, arguments.epochs)  # type: ignore[misc]
+                    row = Row(
+                        **asked,  # type: ignore[arg-type]
+                        scenario=scenario,
+                        error=found["error"],
+                        validation_error=found["validation"],
+                        mae=found.get("mae"),
+                        parameters=int(found["parameters"]),
+                        seconds_per_epoch=found["seconds"],
+                        context=context,
+                    )
+                    rows.append(asdict(row))
+                    print({k: v for k, v in rows[-1].items() if k != "context"}, flush=True)
+                    RESULTS.parent.mkdir(exist_ok=True)
+                    write_atomically(RESULTS, json.dumps({"rows": rows}, indent=1) + "\n")
+    print(table([row for row in rows if row["epochs"] == arguments.epochs and row["scenario"] == scenario]))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Returns accuracy (or R² of counts) in percent for each family and set, mean and deviation over folds, and the mean rank."""
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    names = list(dict.fromkeys(row["family"] for row in rows))
+    means: dict[tuple[str, str], tuple[float, float]] = {}
+    for name in names:
+        for each in sets:
+            scores = [100 * (1 - row["error"]) for row in rows if (row["family"], row["set"]) == (name, each)]
+            if scores:
+                means[name, each] = (statistics.mean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0)
+    lines = [f"| family | {' | '.join(sets)} | mean rank |", "|---" * (len(sets) + 2) + "|"]
+    for name in names:
+        cells = ["{:.1f} ± {:.1f}".format(*means[name, each]) if (name, each) in means else "-" for each in sets]
+        ranks = [
+            1 + sum(means.get((other, each), (-1.0, 0.0))[0] > means[name, each][0] for other in names)
+            for each in sets
+            if (name, each) in means
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {statistics.mean(ranks):.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

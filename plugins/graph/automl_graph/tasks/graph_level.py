@@ -1,0 +1,198 @@
+"""What classification and regression of whole graphs have in common: mini-batches of graphs, parts, inputs of exports."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from automl.errors import DataError, did_you_mean
+from automl.space import SizeLike
+from automl.tasks import Batch, Task, check_split
+from automl.tasks.splits import PARTS, Part
+from automl_graph.blocks.graph_readout import GraphReadout
+from automl_graph.data.graph_archive import read_graphs
+from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
+from automl_graph.tasks.graph_options import GraphOptions
+from automl_graph.tasks.scenarios import move_edges
+
+__all__ = ["GraphLevelTask", "join_graphs", "load_collection"]
+
+
+class GraphLevelTask(Task):
+    """One target for each graph; a batch is several graphs side by side.
+
+    Networks take four inputs: ``x`` and ``edge_index`` of all nodes, ``batch`` (graph of each node) and ``sizes`` (number of
+    nodes of each graph).
+
+    Args:
+        data: the graphs.
+        split: numbers of the graphs of each part.
+        options: features and noise.
+        seed: decides the noise.
+        outputs: width of the output.
+    """
+
+    options_model: ClassVar[type[BaseModel]] = GraphOptions
+    signal: ClassVar[str] = "graph"
+
+    def __init__(
+        self,
+        data: GraphCollection,
+        split: Mapping[str, list[int]],
+        options: GraphOptions,
+        seed: int,
+        *,
+        outputs: int,
+    ) -> None:
+        self.split = check_split(split, len(data.graphs), where=f"{data.name}: split")
+        self.input_width = data.width
+        self.outputs = outputs
+        self.sample_shape = (data.width,)
+        self.fingerprint = data.fingerprint
+        self._data: Final = data
+        self._options: Final = options
+        self._graphs = _prepared(data, self.split, options, seed)
+        self._device: torch.device = torch.device("cpu")
+        self._kept: dict[tuple[str, int, int | None], list[Batch]] = {}
+
+    @abstractmethod
+    def _targets(self, rows: Sequence[int]) -> Tensor:
+        """Returns the targets of graphs, as the loss takes them."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
+        self._device = torch.device(device)
+        self._graphs = {
+            row: Sample(graph.x.to(device, dtype), graph.edge_index.to(device)) for row, graph in self._graphs.items()
+        }
+        self._kept.clear()
+
+    def train_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Batch]:
+        order = rng.permutation(self.split["train"]).tolist()
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            if len(rows) == 1 < min(batch_size, len(order)):
+                continue
+            yield self._batch(rows)
+
+    def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        key = (part, batch_size, limit)
+        if key not in self._kept:
+            # Kept, so that what blocks remember about these edges serves all candidates of a search.
+            self._kept[key] = [*self._in_order(self.split[part][:limit], batch_size)]
+        yield from self._kept[key]
+
+    def calibration_batches(self, seed: int, samples: int, batch_size: int) -> Iterator[Batch]:
+        chosen = np.random.default_rng(seed).permutation(self.split["train"])[:samples].tolist()
+        yield from self._in_order(chosen, batch_size)
+
+    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
+        rows = self.split["validation"]
+        return self._batch([rows[i % len(rows)] for i in range(batch_size)]).inputs
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return ("x", "edge_index", "batch", "sizes")
+
+    @property
+    def dynamic_axes(self) -> tuple[dict[int, str], ...]:
+        return ({0: "nodes"}, {1: "edges"}, {0: "nodes"}, {0: "graphs"})
+
+    def head(self, width: SizeLike) -> nn.Module:
+        return GraphReadout(width, self.outputs)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        samples = len(self.split["train"])
+        whole, rest = divmod(samples, batch_size)
+        return whole + (rest > 1 or samples == rest == 1)
+
+    def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
+        graphs = len(batch.target)
+        if world_size == 1 or graphs < world_size:
+            return batch
+        x, edge_index, graph, sizes = batch.inputs
+        ends = sizes.cumsum(0).tolist()
+        own = torch.arange(rank, graphs - graphs % world_size, world_size, device=x.device)
+        samples = []
+        for number in own.tolist():
+            start, end = ends[number] - int(sizes[number]), ends[number]
+            inside = graph[edge_index[0]] == number
+            samples.append(Sample(x[start:end], edge_index[:, inside] - start))
+        return Batch(join_graphs(samples), batch.target[own])
+
+    def describe(self) -> dict[str, Any]:
+        sizes = [len(graph.x) for graph in self._data.graphs]
+        return {
+            "data": self._data.name,
+            "fingerprint": self.fingerprint,
+            "graphs": len(sizes),
+            "nodes": {"mean": float(np.mean(sizes)), "largest": max(sizes)},
+            "features": self.input_width,
+            "samples": {part: len(rows) for part, rows in self.split.items()},
+            "scenario": self._options.model_dump(include={"noise", "noise_on_test", "imbalance", "few_shot", "fold"}),
+        }
+
+    def _in_order(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
+        for start in range(0, len(rows), batch_size):
+            yield self._batch(rows[start : start + batch_size])
+
+    def _batch(self, rows: Sequence[int]) -> Batch:
+        return Batch(join_graphs([self._graphs[row] for row in rows]), self._targets(rows).to(self._device))
+
+
+def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns ``x``, ``edge_index``, ``batch`` and ``sizes`` of graphs side by side; see ``Graph`` for their shapes."""
+    device = graphs[0].x.device
+    sizes = torch.tensor([len(graph.x) for graph in graphs])
+    starts = (sizes.cumsum(0) - sizes).tolist()
+    edges = [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)]
+    batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
+    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
+
+
+def load_collection(data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str) -> GraphCollection:
+    """Returns a built-in collection or that of a file.
+
+    Args:
+        data: name or path.
+        built_in: the collections that need no file.
+        targets: ``"classes"`` or ``"values"``.
+
+    Raises:
+        DataError: there is no such name or file, or the file is unfit.
+    """
+    if data in built_in:
+        return built_in[data]()
+    if data.lower().endswith(".npz"):
+        return read_graphs(Path(data), targets)
+    raise DataError(
+        f"{data}: no such graphs; expected a .npz file with 'node_ptr', 'edge_ptr', 'edge_index' and 'y', or built-in ones."
+        f"{did_you_mean(data, built_in)}"
+    )
+
+
+def _prepared(
+    data: GraphCollection, split: Mapping[str, list[int]], options: GraphOptions, seed: int
+) -> dict[int, Sample]:
+    """The graphs of all parts after noise and normalisation."""
+    graphs = {row: data.graphs[row] for part in PARTS for row in split[part]}
+    if options.noise:
+        noisy = [row for part in PARTS if part == "train" or options.noise_on_test for row in split[part]]
+        for row in noisy:
+            graph = graphs[row]
+            # Every graph has a seed of its own, so its noise does not depend on which others are in the part.
+            edges = move_edges(graph.edge_index, len(graph.x), options.noise, seed * len(data.graphs) + row)
+            x = one_hot_degrees([edges], [len(graph.x)], data.width)[0] if data.degrees else graph.x
+            graphs[row] = Sample(x, edges)
+    binary = all(bool(((graph.x == 0) | (graph.x == 1)).all()) for graph in data.graphs)
+    if options.normalise == "none" or (options.normalise == "auto" and binary):
+        return graphs
+    deviation, mean = torch.std_mean(torch.cat([graphs[row].x for row in split["train"]]).double(), dim=0, correction=0)
+    deviation[deviation == 0] = 1  # a constant feature stays zero instead of becoming infinite
+    return {row: Sample(((g.x - mean) / deviation).float(), g.edge_index) for row, g in graphs.items()}
