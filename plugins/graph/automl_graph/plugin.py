@@ -84,6 +84,15 @@ def automl_families() -> list[Family]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Family(
+            name="graph.sheaf",
+            summary="Diffusion on a learned sheaf: edges learn how the stalks of two nodes compare",
+            target="automl_graph.blocks.sheaf:Sheaf",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 

@@ -6,5 +6,6 @@ from automl_graph.blocks.gcn import GCN
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
+from automl_graph.blocks.sheaf import Sheaf
 
-__all__ = ["DAGNN", "GCN", "MLP", "SAGE", "DAGNNHead", "MultilayerPerceptron", "NodeClassifier"]
+__all__ = ["DAGNN", "GCN", "MLP", "SAGE", "DAGNNHead", "MultilayerPerceptron", "NodeClassifier", "Sheaf"]
