@@ -102,7 +102,7 @@ class Sheaf(nn.Module):
         *,
         map_type: str | Sequence[str] = ("diag", "bundle"),
         stalk: int | Sequence[int] = (2, 3),
-        layers: int | Sequence[int] = (2, 4),
+        layers: int | Sequence[int] = (1, 2),
         hidden: int | Sequence[int] = (8, 16),
         orth_map: str | Sequence[str] = "householder",
         edge_weights: bool | Sequence[bool] = False,

@@ -8,8 +8,8 @@ Source: Bodnar et al. 2022, arXiv:2202.04579, section 3.2 and appendix on sheaf 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple, cast, final
+from collections.abc import Callable, Mapping
+from typing import Final, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -30,23 +30,18 @@ MAP_ACTIVATIONS: Final = ("tanh", "identity", "elu")
 _READ_TRIANGLE: Final = ("householder", "euler")
 
 
-class _Ends(NamedTuple):
-    first: Tensor
-    second: Tensor
-
-
 @final
 class _PairLinear(nn.Module):
-    """``V [x_v ; x_u]`` for both orders of every pair, without a bias."""
+    """``V [x_v ; x_u]`` for both orders of every pair, without a bias: ``(2, pairs, out)``."""
 
     def __init__(self, inp: SizeLike, out: SizeLike) -> None:
         super().__init__()
         self.own = elastic.Linear(inp, out, bias=False)
         self.other = elastic.Linear(inp, out, bias=False)
 
-    def forward(self, x: Tensor, pairs: NodePairs) -> _Ends:
+    def forward(self, x: Tensor, pairs: NodePairs) -> Tensor:
         own, other = self.own(x), self.other(x)
-        return _Ends(own[pairs.first] + other[pairs.second], own[pairs.second] + other[pairs.first])
+        return torch.stack([own[pairs.first] + other[pairs.second], own[pairs.second] + other[pairs.first]])
 
 
 @final
@@ -115,15 +110,14 @@ class RestrictionMaps(nn.Module):
         kind = current_choice(self.map_type)
         if kind == "bundle":
             maps, weight = self.bundle(x, pairs, self._activate)
-            return build_laplacian(pairs, maps.first, maps.second, orthogonal_weight=weight)
-        numbers: _Ends = getattr(self, kind)(x, pairs)
+            return build_laplacian(pairs, maps[0], maps[1], orthogonal_weight=weight)
+        maps = self._activate(getattr(self, kind)(x, pairs))
         stalk = int(self.stalk)
-        first, second = (self._activate(values) for values in numbers)
         if kind == "scalar":
-            first, second = (values.expand(-1, stalk) for values in (first, second))
+            maps = maps.expand(-1, -1, stalk)
         elif kind == "general":
-            first, second = (_matrices(values, stalk) for values in (first, second))
-        return build_laplacian(pairs, first, second, normalisation=current_choice(self.normalisation))
+            maps = _matrices(maps, stalk)
+        return build_laplacian(pairs, maps[0], maps[1], normalisation=current_choice(self.normalisation))
 
     def _activate(self, numbers: Tensor) -> Tensor:
         if self.activation == "identity":
@@ -160,16 +154,15 @@ class _BundleNumbers(nn.Module):
             guards["weigh"] = Guard(self.edge_weights, frozenset((True,)))
         return guards
 
-    def forward(self, x: Tensor, pairs: NodePairs, activate: nn.Module) -> tuple[_Ends, Tensor]:
+    def forward(self, x: Tensor, pairs: NodePairs, activate: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         kind, stalk = current_choice(self.orth_map), int(self.stalk)
         learner = self.strict if kind in _READ_TRIANGLE else self.full
-        first, second = (orthogonal(activate(numbers), kind, stalk) for numbers in learner(x, pairs))
+        maps = orthogonal(activate(learner(x, pairs)), kind, stalk)
         if current_choice(self.edge_weights):
-            forth, back = self.weigh(x, pairs)
-            weight = (torch.sigmoid(forth) * torch.sigmoid(back)).squeeze(-1)
+            weight = torch.sigmoid(self.weigh(x, pairs)).prod(0).squeeze(-1)
         else:
-            weight = torch.ones_like(first[:, 0, 0])
-        return _Ends(first, second), weight
+            weight = torch.ones_like(maps[0, :, 0, 0])
+        return maps, weight
 
 
 def _choices(option: Scalar | Categorical | Ordinal) -> list[Scalar]:
@@ -178,5 +171,9 @@ def _choices(option: Scalar | Categorical | Ordinal) -> list[Scalar]:
 
 def _matrices(numbers: Tensor, stalk: int) -> Tensor:
     """Fills matrices shell by shell, so that a small one has a prefix of the numbers of a large one."""
-    positions = [[max(row, column) ** 2 + (row if column >= row else 2 * row - column) for column in range(stalk)] for row in range(stalk)]
-    return numbers[:, [position for row in positions for position in row]].unflatten(-1, (stalk, stalk))
+    positions = [
+        max(row, column) ** 2 + (row if column >= row else 2 * row - column)
+        for row in range(stalk)
+        for column in range(stalk)
+    ]
+    return numbers[..., positions].unflatten(-1, (stalk, stalk))
