@@ -93,6 +93,15 @@ def automl_families() -> list[Family]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Family(
+            name="graph.sheaf_ode",
+            summary="Sheaf diffusion in continuous time, with a fixed-step solver",
+            target="automl_graph.blocks.sheaf_ode:SheafODE",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 
@@ -128,6 +137,11 @@ def automl_spaces() -> list[Space]:
 def automl_probes() -> list[Probe]:
     """Numbers read off node features."""
     return [
+        Probe(
+            name="graph.sheaf_spectrum",
+            summary="Eigenvalues, harmonic space and Dirichlet energy of a sheaf; a trivial sheaf by default",
+            target="automl_graph.probes.sheaf_spectrum:SheafSpectrum",
+        ),
         Probe(
             name="graph.smoothness",
             summary="Mean distance between the directions of node features; 0 is over-smoothed",

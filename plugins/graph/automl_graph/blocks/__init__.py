@@ -7,5 +7,6 @@ from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
 from automl_graph.blocks.sheaf import Sheaf
+from automl_graph.blocks.sheaf_ode import SheafODE
 
-__all__ = ["DAGNN", "GCN", "MLP", "SAGE", "DAGNNHead", "MultilayerPerceptron", "NodeClassifier", "Sheaf"]
+__all__ = ["DAGNN", "GCN", "MLP", "SAGE", "DAGNNHead", "MultilayerPerceptron", "NodeClassifier", "Sheaf", "SheafODE"]
