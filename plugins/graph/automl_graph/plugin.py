@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from automl.host import Family, Probe, SignalKind, Space, Task, hookimpl
+from automl.host import Family, Objective, Probe, SignalKind, Space, Task, hookimpl
 
-__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_tasks"]
+__all__ = [
+    "automl_families",
+    "automl_objectives",
+    "automl_probes",
+    "automl_signals",
+    "automl_spaces",
+    "automl_tasks",
+]
 
 _SPACES: Final = Path(__file__).parent / "spaces"
 _REQUIRES: Final = ("torch_geometric",)
@@ -22,7 +29,17 @@ def automl_signals() -> list[SignalKind]:
             name="graph",
             summary="Node features [N, F] and edges [2, E]",
             target="automl_graph.signal:GraphFormat",
-        )
+        ),
+        SignalKind(
+            name="bipartite",
+            summary="Users to recommend for, and interactions of users with items",
+            target="automl_graph.recommend.signals:BipartiteFormat",
+        ),
+        SignalKind(
+            name="embeddings",
+            summary="Vectors of users and items [N, F], and their interactions",
+            target="automl_graph.recommend.signals:EmbeddingsFormat",
+        ),
     ]
 
 
@@ -102,6 +119,42 @@ def automl_families() -> list[Family]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Family(
+            name="graph.table",
+            summary="A learned vector for every user and item",
+            target="automl_graph.recommend.table:NodeTable",
+            accepts="bipartite",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.factorisation",
+            summary="Matrix factorisation: vectors are scored as they are",
+            target="automl_graph.recommend.blocks:Factorisation",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.lightgcn",
+            summary="LightGCN: propagation without weights over interactions",
+            target="automl_graph.recommend.blocks:LightGCN",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.sheaf4rec",
+            summary="Sheaf diffusion over interactions",
+            target="automl_graph.recommend.sheaf4rec:Sheaf4Rec",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 
@@ -117,6 +170,29 @@ def automl_tasks() -> list[Task]:
             default_data="digits-knn",
             requires=_REQUIRES,
             extra=_EXTRA,
+        ),
+        Task(
+            name="recommendation",
+            summary="Ranking of items for users: user-item-blocks, or a .npz, .csv, .tsv or .inter file",
+            target="automl_graph.recommend.task:Recommendation",
+            signal="bipartite",
+            default_data="user-item-blocks",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+    ]
+
+
+@hookimpl
+def automl_objectives() -> list[Objective]:
+    """What recommendation lacks to perfect lists; minimised, so each is 1 minus its metric."""
+    return [
+        Objective(name=name, summary=summary, target=f"automl_graph.recommend.objectives:{target}")
+        for name, summary, target in (
+            ("f1-loss", "1 - F1@N of recommendation", "F1Loss"),
+            ("hits-loss", "1 - share of users with a relevant item among the first N", "HitsLoss"),
+            ("ndcg-loss", "1 - NDCG@N of recommendation", "NDCGLoss"),
+            ("recall-loss", "1 - Recall@N of recommendation", "RecallLoss"),
         )
     ]
 
@@ -129,7 +205,12 @@ def automl_spaces() -> list[Space]:
             name="graph/node",
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
-        )
+        ),
+        Space(
+            name="bipartite/recommend",
+            summary="Recommendation by sheaf diffusion, LightGCN and matrix factorisation",
+            path=_SPACES / "recommend.yaml",
+        ),
     ]
 
 

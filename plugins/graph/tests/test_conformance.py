@@ -7,6 +7,26 @@ import pytest
 from automl.testing import Check, plugin_checks
 
 
-@pytest.mark.parametrize("check", plugin_checks("automl-graph"), ids=str)
+_RANKS = "rates ranked lists, which the toy task of the kit does not have; tested in test_recommendation"
+_EXEMPT = {
+    "graph.table": {
+        "takes one sample and none": "gives the vectors of all users and items, for any number of users that are asked for"
+    },
+    **dict.fromkeys(
+        ("f1-loss", "hits-loss", "ndcg-loss", "recall-loss"),
+        dict.fromkeys(
+            (
+                "measures finite values on any task",
+                "leaves the model as it was",
+                "a failing candidate does not touch the others",
+                "repeats itself and grows with the network",
+            ),
+            _RANKS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("check", plugin_checks("automl-graph", exempt=_EXEMPT), ids=str)
 def test_conformance(check: Check) -> None:
     check()

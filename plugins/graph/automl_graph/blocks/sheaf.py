@@ -51,7 +51,8 @@ class Sheaf(nn.Module):
     Args:
         inp: width of the input, in features.
         out: width of the output, in features.
-        map_type: kind of restriction maps: ``scalar``, ``diag``, ``bundle`` (orthogonal) or ``general``.
+        map_type: kind of restriction maps: ``scalar``, ``diag``, ``bundle`` (orthogonal), ``general``, or
+            ``identity``, the trivial sheaf.
         stalk: learned dimension d of the stalks; at least 2 with ``bundle`` or ``general``.
         layers: number of diffusion layers.
         hidden: channels f of each stalk dimension.

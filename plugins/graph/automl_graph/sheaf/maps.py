@@ -25,7 +25,7 @@ from automl_graph.sheaf.sizes import full_triangle, square, strict_triangle
 
 __all__ = ["MAP_ACTIVATIONS", "MAP_TYPES", "RestrictionMaps"]
 
-MAP_TYPES: Final = ("scalar", "diag", "bundle", "general")
+MAP_TYPES: Final = ("scalar", "diag", "bundle", "general", "identity")
 MAP_ACTIVATIONS: Final = ("tanh", "identity", "elu")
 _READ_TRIANGLE: Final = ("householder", "euler")
 
@@ -52,7 +52,7 @@ class RestrictionMaps(nn.Module):
         inp: width of the features that maps are learned from.
         stalk: dimension d of the stalks.
         map_type: ``scalar``, one number for each end of an edge; ``diag``, d numbers; ``bundle``, an orthogonal matrix; ``general``,
-            any matrix.
+            any matrix; ``identity``, the trivial sheaf, which learns nothing.
         orth_map: parametrisation of orthogonal matrices; see ``orthogonal``.
         edge_weights: multiply both orthogonal maps of a pair by a learned weight between 0 and 1, the same for both.
         normalisation: ``augmented`` or ``degree``; orthogonal maps always have the former.
@@ -111,8 +111,11 @@ class RestrictionMaps(nn.Module):
         if kind == "bundle":
             maps, weight = self.bundle(x, pairs, self._activate)
             return build_laplacian(pairs, maps[0], maps[1], orthogonal_weight=weight)
-        maps = self._activate(getattr(self, kind)(x, pairs))
         stalk = int(self.stalk)
+        if kind == "identity":
+            ones = torch.ones_like(pairs.first, dtype=x.dtype)[:, None].expand(-1, stalk)
+            return build_laplacian(pairs, ones, ones, normalisation=current_choice(self.normalisation))
+        maps = self._activate(getattr(self, kind)(x, pairs))
         if kind == "scalar":
             maps = maps.expand(-1, -1, stalk)
         elif kind == "general":
