@@ -227,7 +227,7 @@ def trained(task: Recommendation, block: nn.Module, epochs: int, width: int = 16
             loss = task.loss(model(*batch.inputs), batch)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
     return losses, task.evaluate(model, "test", 1000)
 
 
