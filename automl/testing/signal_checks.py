@@ -54,7 +54,9 @@ def _check_width(payload_format: PayloadFormat) -> None:
 
 def _check_categories(features: torch.Tensor, width: int, batch: int) -> None:
     expect(features.dtype == torch.int64, f"categories are {features.dtype}; they must be int64.")
-    expect(bool(((features >= 0) & (features < width)).all()), f"categories {features.tolist()} leave the width {width}.")
+    expect(
+        bool(((features >= 0) & (features < width)).all()), f"categories {features.tolist()} leave the width {width}."
+    )
     expect(features.shape[:1] == (batch,), f"a batch of {batch} gives features {tuple(features.shape)}.")
 
 
@@ -67,7 +69,9 @@ def _check_example(payload_format: PayloadFormat) -> None:
 def _check_replace(payload_format: PayloadFormat) -> None:
     payload = _payload(payload_format, 4, seed=4)
     before = payload_format.features(payload).clone()
-    wider = before + 1 if payload_format.categorical else torch.cat([before, before + 1], dim=payload_format.channel_axis)
+    wider = (
+        before + 1 if payload_format.categorical else torch.cat([before, before + 1], dim=payload_format.channel_axis)
+    )
     changed = payload_format.with_features(payload, wider)
     expect(type(changed) is type(payload), f"with_features turns {type(payload)} into {type(changed)}.")
     expect(torch.equal(payload_format.features(changed), wider), "features(with_features(payload, f)) is not f.")

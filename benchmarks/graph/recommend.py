@@ -156,7 +156,9 @@ def main() -> None:
     for seed in range(arguments.seeds):
         task = Recommendation.load(arguments.data, seed=seed, options=options)
         for name in ("popularity", *MODELS):
-            done = any((r["data"], r["model"], r["seed"], r["epochs"]) == (source, name, seed, arguments.epochs) for r in rows)
+            done = any(
+                (r["data"], r["model"], r["seed"], r["epochs"]) == (source, name, seed, arguments.epochs) for r in rows
+            )
             if done or arguments.only not in name:
                 continue
             if name == "popularity":

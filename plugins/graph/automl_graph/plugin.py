@@ -227,5 +227,5 @@ def automl_probes() -> list[Probe]:
             name="graph.smoothness",
             summary="Mean distance between the directions of node features; 0 is over-smoothed",
             target="automl_graph.probes.smoothness:Smoothness",
-        )
+        ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import os
 from collections.abc import Callable
@@ -170,7 +171,11 @@ def test_pair_that_occurs_twice_counts_once(tmp_path: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
     "unknown name": (lambda _: load("user-item-block"), DataError, "no such data; .*Did you mean 'user-item-blocks'"),
     "missing file": (lambda p: load(str(p / "no.csv")), DataError, r"no\.csv: no such file"),
-    "no column": (lambda p: load(str(table(p / "a.csv", "user_id,x\n1,2\n"))), DataError, "expected one called 'item_id'"),
+    "no column": (
+        lambda p: load(str(table(p / "a.csv", "user_id,x\n1,2\n"))),
+        DataError,
+        "expected one called 'item_id'",
+    ),
     "no ratings": (
         lambda p: load(str(table(p / "a.csv", "user,item\n" + "1,2\n" * 20)), min_rating=3),
         DataError,
@@ -217,35 +222,32 @@ class Network(nn.Module):
         return scores
 
 
-def trained(task: Recommendation, block: nn.Module, epochs: int, width: int = 16) -> tuple[list[float], dict[str, float]]:
+def trained(task: Recommendation, block: nn.Module, steps: int, width: int) -> tuple[list[float], nn.Module]:
+    """Trains as the paper does, with a regulariser of weight 1 on the vectors of the table."""
     model = Network(task, block, width)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    rng, losses = np.random.default_rng(0), []
-    for _ in range(epochs):
-        for batch in task.train_batches(rng, 256):
-            optimiser.zero_grad()
-            loss = task.loss(model(*batch.inputs), batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(loss.item())
-    return losses, task.evaluate(model, "test", 1000)
+    losses = []
+    for batch in itertools.islice(task.train_batches(np.random.default_rng(0), 256), steps):
+        optimiser.zero_grad()
+        scores = model(*batch.inputs).gather(1, batch.target)
+        nodes = torch.cat([batch.inputs[0], (batch.target + task.user_count).flatten()])
+        loss = bpr_loss(scores[:, :1], scores[:, 1:], model.parts[0].table(nodes), reg_weight=1.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(bpr_loss(scores[:, :1], scores[:, 1:]).item())
+    return losses, model
 
 
-def test_sheaf_learns_blocks_better_than_popularity_and_than_no_learner() -> None:
-    """The small real run: below ln 2 in the first epoch, then clearly above both."""
-    task = load(steps_per_epoch=20)
+@pytest.mark.slow
+def test_sheaf_learns_blocks_better_than_popularity() -> None:
+    """The small real run: below ln 2 early, then clearly above popularity."""
+    task = load(steps_per_epoch=320)
     torch.manual_seed(0)
-    losses, sheaf = trained(task, Sheaf4Rec(16, 16, layers=2, map_type="scalar"), epochs=8)
-    assert min(losses[:20]) < math.log(2)
-    popularity = task.evaluate(Fixed(torch.bincount(task.edge_index[1])[task.user_count :].float()), "test", 1000)
-    ablated = Sheaf4Rec(16, 16, layers=2, map_type="scalar")
-    for layer in ablated.diffuse.active():
-        for parameter in layer.learn.parameters():  # type: ignore[union-attr, operator]
-            nn.init.zeros_(parameter).requires_grad_(False)
-    torch.manual_seed(0)
-    _, factorisation = trained(task, ablated, epochs=8)
-    assert sheaf["f1"] > 1.5 * popularity["f1"]
-    assert sheaf["f1"] > factorisation["f1"]
+    losses, model = trained(task, Sheaf4Rec(32, 32, layers=3, map_type="scalar"), 320, 32)
+    assert min(losses[:40]) < math.log(2)
+    popularity = Fixed(torch.bincount(task.edge_index[1])[task.user_count :].float())
+    for part in ("validation", "test"):
+        assert task.evaluate(model, part, 1000)["f1"] > 1.5 * task.evaluate(popularity, part, 1000)["f1"]  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(
@@ -274,6 +276,8 @@ def test_job_finds_a_front_with_ranking_objectives(tmp_path: Path) -> None:
 
 
 def test_ranking_objective_refuses_another_task(tmp_path: Path) -> None:
-    job = JobConfig(space="graph/node", data="karate", objectives=["ndcg-loss", "macs"], trials=2, training={"epochs": 1})
+    job = JobConfig(
+        space="graph/node", data="karate", objectives=["ndcg-loss", "macs"], trials=2, training={"epochs": 1}
+    )
     with pytest.raises(ConfigError, match="'ndcg-loss' rates ranked lists"):
         run_job(job, tmp_path / "run", host=HOST)

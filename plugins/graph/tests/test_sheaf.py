@@ -225,7 +225,9 @@ def test_extraction_equals_activation_for_all_options_at_once() -> None:
 
 def test_options_exist_only_where_they_are_read() -> None:
     space = SearchSpace.of(
-        Sheaf(4, 4, map_type=["diag", "bundle"], orth_map=["householder", "cayley"], normalisation=["augmented", "degree"])
+        Sheaf(
+            4, 4, map_type=["diag", "bundle"], orth_map=["householder", "cayley"], normalisation=["augmented", "degree"]
+        )
     )
     name = next(n for n in space.dimensions if n.endswith("map_type"))
     for architecture in space.enumerate():

@@ -117,7 +117,9 @@ def test_number_of_parameters() -> None:
     assert sum(p.numel() for p in network.parameters()) == 285_376
 
 
-@pytest.mark.parametrize(("readout", "width"), [("concat", 4 * WIDTH), ("mean", WIDTH), ("sum", WIDTH), ("last", WIDTH)])
+@pytest.mark.parametrize(
+    ("readout", "width"), [("concat", 4 * WIDTH), ("mean", WIDTH), ("sum", WIDTH), ("last", WIDTH)]
+)
 def test_width_of_what_is_scored(readout: str, width: int) -> None:
     """Check 6."""
     result = block(readout=readout, stalk=2)(payload())

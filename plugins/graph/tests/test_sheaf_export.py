@@ -34,7 +34,9 @@ def traced(**options: object) -> tuple[nn.Module, torch.export.ExportedProgram]:
     torch.manual_seed(0)
     fixed = {"stalk": 2, "layers": 1, "hidden": 3} | options
     model = specialise(Network(Sheaf(5, 4, **fixed))).eval()  # type: ignore[arg-type]
-    program = torch.export.export(model, GraphFormat().example(7, 5, torch.Generator().manual_seed(1)), dynamic_shapes=AXES)
+    program = torch.export.export(
+        model, GraphFormat().example(7, 5, torch.Generator().manual_seed(1)), dynamic_shapes=AXES
+    )
     assert not [node for node in program.graph.nodes if "automl" in str(node.target)]
     return model, program
 
@@ -91,7 +93,11 @@ def test_onnx_file_takes_graphs_of_any_size(options: dict[str, object], tmp_path
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "options",
-    [{"map_type": "general"}, {"map_type": "bundle", "orth_map": "cayley"}, {"map_type": "bundle", "orth_map": "matrix_exp"}],
+    [
+        {"map_type": "general"},
+        {"map_type": "bundle", "orth_map": "cayley"},
+        {"map_type": "bundle", "orth_map": "matrix_exp"},
+    ],
     ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_onnx_has_no_eigenvalues_solver_or_matrix_exponential(options: dict[str, object]) -> None:

@@ -50,7 +50,9 @@ def close(found: Tensor, expected: object, tolerance: float = 1e-12) -> None:
 
 @given(seed=st.integers(0, 999), kind=st.sampled_from(KINDS), nodes=st.integers(1, 8), stalk=st.integers(2, 4))
 @settings(max_examples=40, deadline=None)
-def test_normalised_laplacians_are_symmetric_with_eigenvalues_from_0_to_2(seed: int, kind: str, nodes: int, stalk: int) -> None:
+def test_normalised_laplacians_are_symmetric_with_eigenvalues_from_0_to_2(
+    seed: int, kind: str, nodes: int, stalk: int
+) -> None:
     """Check 1."""
     pairs = random_pairs(nodes, seed)
     for normalisation in ("symmetric", "augmented") + (("degree",) if kind != "bundle" else ()):
@@ -103,7 +105,9 @@ def test_triangle_with_and_without_path_independence() -> None:
     close(spectrum(build_laplacian(pairs, first, second, normalisation="none")), [0, 0, 3, 3, 3, 3])
     quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
     turned = torch.cat([quarter @ first[:1], first[1:]])
-    expected = sorted(2 - 2 * math.cos((sign * math.pi / 2 + 2 * math.pi * k) / 3) for sign in (1, -1) for k in range(3))
+    expected = sorted(
+        2 - 2 * math.cos((sign * math.pi / 2 + 2 * math.pi * k) / 3) for sign in (1, -1) for k in range(3)
+    )
     assert [round(value, 4) for value in expected] == [0.2679, 0.2679, 2.0, 2.0, 3.7321, 3.7321]
     close(spectrum(build_laplacian(pairs, turned, second, normalisation="none")), expected)
 

@@ -22,7 +22,9 @@ RING = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
 def test_long_linear_diffusion_is_the_projection_on_the_kernel(map_type: str) -> None:
     """Check 8, second half: ODE, linear, neutral weights; edge 0-1 only, so that the kernel is large."""
     torch.manual_seed(3)
-    module = SheafODE(5, 6, time=4000.0, steps=4000, map_type=map_type, stalk=2, hidden=3, activation="identity").double()
+    module = SheafODE(
+        5, 6, time=4000.0, steps=4000, map_type=map_type, stalk=2, hidden=3, activation="identity"
+    ).double()
     nn.init.eye_(module.mix_channels.weight)
     nn.init.eye_(module.leave.weight)
     nn.init.zeros_(module.leave.bias)

@@ -255,7 +255,9 @@ class _DiffusionLayer(nn.Module):
     def conditions(self) -> Mapping[str, Guard]:
         switches = {"mix_stalks": self.left_weights, "mix_channels": self.right_weights}
         guards = {
-            name: Guard(switch, frozenset((True,))) for name, switch in switches.items() if isinstance(switch, Categorical)
+            name: Guard(switch, frozenset((True,)))
+            for name, switch in switches.items()
+            if isinstance(switch, Categorical)
         }
         if isinstance(self.linear, Categorical):
             guards["learn"] = Guard(self.linear, frozenset((False,)))

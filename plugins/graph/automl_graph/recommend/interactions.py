@@ -46,7 +46,9 @@ class Interactions:
 
     def __post_init__(self) -> None:
         if self.users.shape != self.items.shape or self.users.ndim != 1:
-            raise DataError(f"{self.name}: {self.users.shape} users and {self.items.shape} items; expected one of each per row.")
+            raise DataError(
+                f"{self.name}: {self.users.shape} users and {self.items.shape} items; expected one of each per row."
+            )
         if len(self.users) < 10:
             raise DataError(f"{self.name}: has {len(self.users)} interactions; expected at least 10 to split.")
 
@@ -60,7 +62,9 @@ class Interactions:
         return digest.hexdigest()[:16]
 
 
-def block_model(users: int = 300, items: int = 200, blocks: int = 5, inside: float = 0.12, outside: float = 0.01) -> Interactions:
+def block_model(
+    users: int = 300, items: int = 200, blocks: int = 5, inside: float = 0.12, outside: float = 0.01
+) -> Interactions:
     """Returns interactions of a bipartite stochastic block model: users mostly take items of their own block.
 
     Args:
@@ -92,7 +96,9 @@ def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
         DataError: the file is missing, unreadable or lacks a column; names it.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected interactions as .npz, .csv, .tsv or .inter, or {BLOCK_MODEL!r}.")
+        raise DataError(
+            f"{path}: no such file; expected interactions as .npz, .csv, .tsv or .inter, or {BLOCK_MODEL!r}."
+        )
     columns = _from_archive(path) if _suffix(path) == ".npz" else _from_table(path)
     users, items, ratings = columns
     if min_rating is not None:
@@ -100,7 +106,9 @@ def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
             raise DataError(f"{path}: has no ratings, so 'min_rating: {min_rating:g}' cannot be used; leave it out.")
         kept = ratings >= min_rating
         users, items = users[kept], items[kept]
-    pairs = np.unique(np.stack([np.unique(users, return_inverse=True)[1], np.unique(items, return_inverse=True)[1]]), axis=1)
+    pairs = np.unique(
+        np.stack([np.unique(users, return_inverse=True)[1], np.unique(items, return_inverse=True)[1]]), axis=1
+    )
     return Interactions(str(path), np.unique(users)[pairs[0]], np.unique(items)[pairs[1]])
 
 
@@ -145,7 +153,9 @@ def _from_archive(path: Path) -> _Columns:
 def _from_table(path: Path) -> _Columns:
     suffix = _suffix(path)
     if suffix not in _TABLES:
-        raise DataError(f"{path}: unknown kind of file; expected .npz, .csv, .tsv or .inter, the last three also with .gz.")
+        raise DataError(
+            f"{path}: unknown kind of file; expected .npz, .csv, .tsv or .inter, the last three also with .gz."
+        )
     try:
         with _opened(path) as file:
             rows = list(csv.reader(file, delimiter=_TABLES[suffix]))
@@ -155,7 +165,9 @@ def _from_table(path: Path) -> _Columns:
     user, item, rating = (_position(header, names) for names in (_USER, _ITEM, _RATING))
     if user is None or item is None:
         wanted = _USER[0] if user is None else _ITEM[0]
-        raise DataError(f"{path}: has the columns {', '.join(map(repr, header)) or 'none'}; expected one called {wanted!r}.")
+        raise DataError(
+            f"{path}: has the columns {', '.join(map(repr, header)) or 'none'}; expected one called {wanted!r}."
+        )
     needed = max(user, item, -1 if rating is None else rating)
     body = [row for row in rows[1:] if row]
     short = next((number for number, row in enumerate(body) if len(row) <= needed), None)
@@ -183,5 +195,9 @@ def _suffix(path: Path) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     zipped = path.suffix.lower() == ".gz"
-    with gzip.open(path, "rt", encoding="utf-8", newline="") if zipped else path.open(encoding="utf-8", newline="") as file:
+    with (
+        gzip.open(path, "rt", encoding="utf-8", newline="")
+        if zipped
+        else path.open(encoding="utf-8", newline="") as file
+    ):
         yield file

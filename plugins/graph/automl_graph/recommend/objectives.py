@@ -26,7 +26,9 @@ class _RankingObjective(Objective):
             )
 
     def measure(self, candidate: Candidate) -> Value:
-        return Value(1 - candidate.quality()[self.metric], context={"part": "validation", "samples": candidate.samples()})
+        return Value(
+            1 - candidate.quality()[self.metric], context={"part": "validation", "samples": candidate.samples()}
+        )
 
 
 @final

@@ -155,9 +155,7 @@ class _SheafLayer(nn.Module):
         self.step: Final = step
         self.share_maps: Final = False if first else share_maps
         if self.share_maps is not True:
-            self.learn = RestrictionMaps(
-                width, stalk, map_type=map_type, orth_map=orth_map, edge_weights=edge_weights
-            )
+            self.learn = RestrictionMaps(width, stalk, map_type=map_type, orth_map=orth_map, edge_weights=edge_weights)
         self.mix = elastic.Linear(channels, channels)
 
     def conditions(self) -> Mapping[str, Guard]:

@@ -121,7 +121,9 @@ class Recommendation(Task):
         elif Path(data).suffix:
             interactions = read_interactions(Path(data), min_rating=chosen.min_rating)
         else:
-            raise DataError(f"{data}: no such data; expected a file or {BLOCK_MODEL!r}.{did_you_mean(data, [BLOCK_MODEL])}")
+            raise DataError(
+                f"{data}: no such data; expected a file or {BLOCK_MODEL!r}.{did_you_mean(data, [BLOCK_MODEL])}"
+            )
         return cls(interactions, _split(interactions, seed, chosen) if split is None else split, chosen)
 
     @classmethod
@@ -228,7 +230,11 @@ def _split(data: Interactions, seed: int, options: RecommendationOptions) -> dic
     order = np.random.default_rng(seed).permutation(len(data.users))
     validation = max(1, round(options.validation * len(order)))
     test = max(1, round(options.test * len(order)))
-    parts = {"validation": order[:validation], "test": order[validation : validation + test], "train": order[validation + test :]}
+    parts = {
+        "validation": order[:validation],
+        "test": order[validation : validation + test],
+        "train": order[validation + test :],
+    }
     train = parts["train"]
     known = np.isin(data.users, data.users[train]) & np.isin(data.items, data.items[train])
     return {part: sorted(rows[known[rows]].tolist()) for part, rows in parts.items()}
