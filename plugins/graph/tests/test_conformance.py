@@ -6,7 +6,6 @@ import pytest
 
 from automl.testing import Check, plugin_checks
 
-
 _RANKS = "rates ranked lists, which the toy task of the kit does not have; tested in test_recommendation"
 _EXEMPT = {
     "graph.table": {

@@ -93,7 +93,8 @@ def test_opposite_signs_on_two_sides_have_the_side_as_their_kernel() -> None:
     values, vectors = torch.linalg.eigh(laplacian.dense())
     close(values, [0, 1, 1, 1, 1, 2])
     side = torch.sign(vectors[:, 0])
-    assert (side[:3] == side[0]).all() and (side[3:] == -side[0]).all()
+    assert (side[:3] == side[0]).all()
+    assert (side[3:] == -side[0]).all()
 
 
 def test_triangle_with_and_without_path_independence() -> None:
@@ -217,7 +218,8 @@ def test_equal_general_maps_have_finite_gradients() -> None:
     x = torch.randn(9, 3, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     build_laplacian(pairs, maps, maps).apply(x).square().sum().backward()  # type: ignore[no-untyped-call]
     assert maps.grad is not None
-    assert torch.isfinite(maps.grad).all() and maps.grad.any()
+    assert torch.isfinite(maps.grad).all()
+    assert maps.grad.any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
