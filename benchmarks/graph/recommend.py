@@ -2,10 +2,14 @@
 
     python benchmarks/graph/recommend.py DATA [--seeds 3] [--epochs 100] [--only TEXT]
 
-``DATA`` is ``ml-100k.inter.gz`` (RecBole), another file of interactions, or ``user-item-blocks``. Ratings of at least 3 count as taken
-where there are any. Every row is one training: Adam, learning rate 1e-3, batches of 1024 users (with repetition), five layers and 64
-channels as in the released code of Sheaf4Rec; the weights with the best NDCG on the validation part, looked at every five epochs, are
-measured on the test part. Rows are appended to ``benchmarks/results/recommend.jsonl`` as they are finished; the same command continues.
+``DATA`` is ``ml-100k.inter.gz`` (RecBole), another file of interactions, or ``user-item-blocks``. Ratings of at least 3 count
+as taken
+where there are any. Every row is one training: Adam, learning rate 1e-3, batches of 1024 users (with repetition), five layers
+and 64
+channels as in the released code of Sheaf4Rec; the weights with the best NDCG on the validation part, looked at every five
+epochs, are
+measured on the test part. Rows are appended to ``benchmarks/results/recommend.jsonl`` as they are finished; the same command
+continues.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
     python benchmarks/graph/sheaf.py [--seeds 5]
 
-Two sides of 100 nodes, edges between them with probability 0.06, largest component; two normal features, shifted by 0.5 on one side.
-The features are diffused by two sheaves given by hand, then a logistic classifier is fitted to them. Runs in seconds; all rows go to ``benchmarks/results/sheaf.json``.
+Two sides of 100 nodes, edges between them with probability 0.06, largest component; two normal features, shifted by 0.5 on one
+side.
+The features are diffused by two sheaves given by hand, then a logistic classifier is fitted to them. Runs in seconds; all rows
+go to ``benchmarks/results/sheaf.json``.
 """
 
 from __future__ import annotations

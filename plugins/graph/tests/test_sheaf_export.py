@@ -103,5 +103,5 @@ def test_onnx_file_takes_graphs_of_any_size(options: dict[str, object], tmp_path
 def test_onnx_has_no_eigenvalues_solver_or_matrix_exponential(options: dict[str, object]) -> None:
     """A limitation: these maps are exported as pt2 only."""
     _, program = traced(**options)
-    with pytest.raises(Exception, match="(?i)convert|onnx|decomposition|dispatch"):
+    with pytest.raises(Exception, match=r"(?i)convert|onnx|decomposition|dispatch"):
         torch.onnx.export(program, dynamo=True, dynamic_shapes=AXES, verbose=False)

@@ -86,7 +86,8 @@ class Sheaf(nn.Module):
         The same block with ``nn.Linear`` and plain values.
 
     Source:
-        Equation 4 and the released model. Deviations: edges are undirected and simple whatever is stored; the fixed dimensions are
+        Equation 4 and the released model. Deviations: edges are undirected and simple whatever is stored; the fixed dimensions
+        are
         named by their transport; normalised blocks of ``general`` are not clamped and no noise is added, since the inverse root
         has an exact gradient; a smaller stalk is a prefix of a larger one.
 

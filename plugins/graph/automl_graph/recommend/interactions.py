@@ -84,8 +84,10 @@ def block_model(
 def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
     """Reads interactions from a file.
 
-    ``.npz`` holds ``users`` and ``items``, and ``ratings`` if there are any; or ``train`` and ``test`` with the columns user, item and
-    rating, which are joined, since a job makes its own split. ``.csv``, ``.tsv`` and ``.inter`` (also with ``.gz``) have a header with
+    ``.npz`` holds ``users`` and ``items``, and ``ratings`` if there are any; or ``train`` and ``test`` with the columns user,
+    item and
+    rating, which are joined, since a job makes its own split. ``.csv``, ``.tsv`` and ``.inter`` (also with ``.gz``) have a
+    header with
     columns such as ``user_id``, ``item_id`` and ``rating``; types after a colon, as RecBole writes them, are ignored.
 
     Args:
@@ -120,8 +122,8 @@ def holds_interactions(path: Path) -> bool:
                 return {"users", "items"} <= set(archive.files) or {"train", "test"} <= set(archive.files)
         if _suffix(path) not in _TABLES:
             return False
-        with _opened(path) as file:
-            header = next(csv.reader(file, delimiter=_TABLES[_suffix(path)]), [])
+        with _opened(path) as table:
+            header = next(csv.reader(table, delimiter=_TABLES[_suffix(path)]), [])
         return _position(header, _USER) is not None and _position(header, _ITEM) is not None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error):
         return False

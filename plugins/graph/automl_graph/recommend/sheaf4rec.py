@@ -44,14 +44,16 @@ class SheafLayerState(NamedTuple):
 class Sheaf4Rec(nn.Module):
     """``X_{t+1} = X_t - step * Delta(X_t) (X_t W_t + b_t)``, then a readout over all layers.
 
-    A vector of a node is a stalk of dimension d with ``width / d`` channels. Every edge learns from the vectors of its user and its
+    A vector of a node is a stalk of dimension d with ``width / d`` channels. Every edge learns from the vectors of its user
+    and its
     item how to compare them, so what counts of a user depends on the item.
 
     Args:
         inp: width of the vectors, in features.
         out: width of the result; a linear layer leads there where the two can differ.
         layers: number of layers, T.
-        map_type: ``scalar`` (released code), ``diag``, ``bundle``, ``general``, or ``identity``: the trivial sheaf, without learning.
+        map_type: ``scalar`` (released code), ``diag``, ``bundle``, ``general``, or ``identity``: the trivial sheaf, without
+            learning.
         stalk: dimension d of a stalk; must divide all widths.
         readout: ``concat`` (released code), ``mean`` (its first version), ``last`` or ``sum``.
         step: length of a step.
@@ -63,7 +65,8 @@ class Sheaf4Rec(nn.Module):
         x: ``(nodes, inp)``. Returns ``(nodes, out)``; scored vectors have ``(T + 1) * out`` features with ``concat``.
 
     Cost:
-        In each layer, for P interactions, c channels and m numbers of a map: ``nodes * out * (c + 2 m)`` and ``4 P d c``, with matrices
+        In each layer, for P interactions, c channels and m numbers of a map: ``nodes * out * (c + 2 m)`` and ``4 P d c``, with
+        matrices
         ``4 P d^2 c``.
 
     Raises:

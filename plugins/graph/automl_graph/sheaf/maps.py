@@ -51,7 +51,8 @@ class RestrictionMaps(nn.Module):
     Args:
         inp: width of the features that maps are learned from.
         stalk: dimension d of the stalks.
-        map_type: ``scalar``, one number for each end of an edge; ``diag``, d numbers; ``bundle``, an orthogonal matrix; ``general``,
+        map_type: ``scalar``, one number for each end of an edge; ``diag``, d numbers; ``bundle``, an orthogonal matrix;
+            ``general``,
             any matrix; ``identity``, the trivial sheaf, which learns nothing.
         orth_map: parametrisation of orthogonal matrices; see ``orthogonal``.
         edge_weights: multiply both orthogonal maps of a pair by a learned weight between 0 and 1, the same for both.
