@@ -147,8 +147,8 @@ def _from_archive(path: Path) -> _Columns:
             rows = np.concatenate(both)
             return rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float64) if rows.shape[1] > 2 else None
     raise DataError(
-        f"{path}: holds {', '.join(map(repr, arrays)) or 'nothing'}; expected the arrays 'users' and 'items', or 'train' and 'test' "
-        "with a column for each."
+        f"{path}: holds {', '.join(map(repr, arrays)) or 'nothing'}; expected the arrays 'users' and 'items', or "
+        "'train' and 'test' with a column for each."
     )
 
 
