@@ -57,10 +57,13 @@ class PayloadFormat(ABC):
     Attributes:
         channel_axis: axis of the features that holds the width.
         samples_interact: the output of one sample depends on the others, as that of a node does on its graph.
+        categorical: features are integers below the width, such as the numbers of users or of words, and have no channel axis;
+            such a signal enters a network and is not merged.
     """
 
     channel_axis: int
     samples_interact: bool = False
+    categorical: bool = False
 
     @abstractmethod
     def pack(self, *tensors: Tensor) -> Any:

@@ -43,10 +43,21 @@ def _check_width(payload_format: PayloadFormat) -> None:
     for width in (1, 4, 7):
         for batch in (0, 1, 3):
             features = payload_format.features(_payload(payload_format, width, seed=1, batch=batch))
+            if payload_format.categorical:
+                _check_categories(features, width, batch)
+                continue
             found = features.shape[payload_format.channel_axis]
             expect(found == width, f"axis {payload_format.channel_axis} of {tuple(features.shape)} is not {width}.")
             expect(features.is_floating_point(), f"features are {features.dtype}; they must be floating point.")
             expect(features.shape[0] == batch, f"a batch of {batch} gives features {tuple(features.shape)}.")
+
+
+def _check_categories(features: torch.Tensor, width: int, batch: int) -> None:
+    expect(features.dtype == torch.int64, f"categories are {features.dtype}; they must be int64.")
+    expect(
+        bool(((features >= 0) & (features < width)).all()), f"categories {features.tolist()} leave the width {width}."
+    )
+    expect(features.shape[:1] == (batch,), f"a batch of {batch} gives features {tuple(features.shape)}.")
 
 
 def _check_example(payload_format: PayloadFormat) -> None:
@@ -58,7 +69,9 @@ def _check_example(payload_format: PayloadFormat) -> None:
 def _check_replace(payload_format: PayloadFormat) -> None:
     payload = _payload(payload_format, 4, seed=4)
     before = payload_format.features(payload).clone()
-    wider = torch.cat([before, before + 1], dim=payload_format.channel_axis)
+    wider = (
+        before + 1 if payload_format.categorical else torch.cat([before, before + 1], dim=payload_format.channel_axis)
+    )
     changed = payload_format.with_features(payload, wider)
     expect(type(changed) is type(payload), f"with_features turns {type(payload)} into {type(changed)}.")
     expect(torch.equal(payload_format.features(changed), wider), "features(with_features(payload, f)) is not f.")
@@ -66,6 +79,8 @@ def _check_replace(payload_format: PayloadFormat) -> None:
 
 
 def _check_join(payload_format: PayloadFormat) -> None:
+    if payload_format.categorical:
+        return  # numbers of things have no sum
     first, second = _payload(payload_format, 4, seed=5), _payload(payload_format, 4, seed=5)
     features = payload_format.features(second)
     second = payload_format.with_features(second, features * 2)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from automl.host import Family, Probe, SignalKind, Space, Strategy, Task, hookimpl
+from automl.host import Family, Objective, Probe, SignalKind, Space, Strategy, Task, hookimpl
 
-__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_strategies", "automl_tasks"]
+__all__ = [
+    "automl_families",
+    "automl_objectives",
+    "automl_probes",
+    "automl_signals",
+    "automl_spaces",
+    "automl_strategies",
+    "automl_tasks",
+]
 
 _SPACES: Final = Path(__file__).parent / "spaces"
 _REQUIRES: Final = ("torch_geometric",)
@@ -19,10 +27,20 @@ def automl_signals() -> list[SignalKind]:
     """The payload that blocks on graphs share."""
     return [
         SignalKind(
+            name="bipartite",
+            summary="Users to recommend for, and interactions of users with items",
+            target="automl_graph.recommend.signals:BipartiteFormat",
+        ),
+        SignalKind(
+            name="embeddings",
+            summary="Vectors of users and items [N, F], and their interactions",
+            target="automl_graph.recommend.signals:EmbeddingsFormat",
+        ),
+        SignalKind(
             name="graph",
             summary="Node features [N, F] and edges [2, E]",
             target="automl_graph.signal:GraphFormat",
-        )
+        ),
     ]
 
 
@@ -85,6 +103,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.factorisation",
+            summary="Matrix factorisation: vectors are scored as they are",
+            target="automl_graph.recommend.blocks:Factorisation",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.gat",
             summary="Graph attention, several heads",
             target="automl_graph.blocks.gat:GAT",
@@ -139,6 +166,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.lightgcn",
+            summary="LightGCN: propagation without weights over interactions",
+            target="automl_graph.recommend.blocks:LightGCN",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.linkx",
             summary="Features and neighbourhoods transformed apart, then joined",
             target="automl_graph.blocks.linkx:LINKX",
@@ -180,6 +216,42 @@ def automl_families() -> list[Family]:
             target="automl_graph.blocks.sage:SAGE",
             accepts="graph",
             produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.sheaf",
+            summary="Diffusion on a learned sheaf: edges learn how the stalks of two nodes compare",
+            target="automl_graph.blocks.sheaf:Sheaf",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.sheaf4rec",
+            summary="Sheaf diffusion over interactions",
+            target="automl_graph.recommend.sheaf4rec:Sheaf4Rec",
+            accepts="embeddings",
+            produces="embeddings",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.sheaf_ode",
+            summary="Sheaf diffusion in continuous time, with a fixed-step solver",
+            target="automl_graph.blocks.sheaf_ode:SheafODE",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
+            name="graph.table",
+            summary="A learned vector for every user and item",
+            target="automl_graph.recommend.table:NodeTable",
+            accepts="bipartite",
+            produces="embeddings",
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
@@ -226,6 +298,15 @@ def automl_tasks() -> list[Task]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Task(
+            name="recommendation",
+            summary="Ranking of items for users: user-item-blocks, or a .npz, .csv, .tsv or .inter file",
+            target="automl_graph.recommend.task:Recommendation",
+            signal="bipartite",
+            default_data="user-item-blocks",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 
@@ -233,6 +314,11 @@ def automl_tasks() -> list[Task]:
 def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
+        Space(
+            name="bipartite/recommend",
+            summary="Recommendation by sheaf diffusion, LightGCN and matrix factorisation",
+            path=_SPACES / "recommend.yaml",
+        ),
         Space(
             name="graph/heterophily",
             summary="Own features beside those of neighbours, for graphs whose neighbours differ in class",
@@ -280,8 +366,27 @@ def automl_probes() -> list[Probe]:
             target="automl_graph.probes.algebra:AlgebraDefect",
         ),
         Probe(
+            name="graph.sheaf_spectrum",
+            summary="Eigenvalues, harmonic space and Dirichlet energy of a sheaf; a trivial sheaf by default",
+            target="automl_graph.probes.sheaf_spectrum:SheafSpectrum",
+        ),
+        Probe(
             name="graph.smoothness",
             summary="Mean distance between the directions of node features; 0 is over-smoothed",
             target="automl_graph.probes.smoothness:Smoothness",
         ),
+    ]
+
+
+@hookimpl
+def automl_objectives() -> list[Objective]:
+    """What recommendation lacks to perfect lists; minimised, so each is 1 minus its metric."""
+    return [
+        Objective(name=name, summary=summary, target=f"automl_graph.recommend.objectives:{target}")
+        for name, summary, target in (
+            ("f1-loss", "1 - F1@N of recommendation", "F1Loss"),
+            ("hits-loss", "1 - share of users with a relevant item among the first N", "HitsLoss"),
+            ("ndcg-loss", "1 - NDCG@N of recommendation", "NDCGLoss"),
+            ("recall-loss", "1 - Recall@N of recommendation", "RecallLoss"),
+        )
     ]

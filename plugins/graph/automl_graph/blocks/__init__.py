@@ -17,6 +17,8 @@ from automl_graph.blocks.linkx import LINKX
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
+from automl_graph.blocks.sheaf import Sheaf
+from automl_graph.blocks.sheaf_ode import SheafODE
 from automl_graph.blocks.transformer import GraphTransformer
 
 __all__ = [
@@ -39,4 +41,6 @@ __all__ = [
     "KPath",
     "MultilayerPerceptron",
     "NodeClassifier",
+    "Sheaf",
+    "SheafODE",
 ]
