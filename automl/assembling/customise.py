@@ -18,7 +18,7 @@ from torch import nn
 
 from automl.assembling.gates import DimensionGates
 from automl.assembling.selection import Selection, describe_costs
-from automl.assembling.strategies import Strategy, assemble_strategies
+from automl.assembling.strategies import Strategy, StrategyGenerator
 from automl.assembling.survey import FOLDER, SURVEYED, survey_costs, survey_supernet
 from automl.assembling.training import STEPS, cost_shares, train_assembler
 from automl.errors import ConstraintError
@@ -107,7 +107,7 @@ def assemble(
         made = customiser.prepare(objectives)
     started = time.perf_counter()
     with torch.no_grad():  # nothing is trained from here on
-        strategies = customiser.strategies(made, chosen)
+        strategies = _strategies(made, chosen)
         generated = time.perf_counter()
         asked = ClassSubset(whole, chosen)
         found = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits).best(strategies)
@@ -181,6 +181,15 @@ def _objective(name: str, parts: JobParts, host: Host) -> Objective:
     return own[name] if name in own else build_objective(host, name, where="--constraint")
 
 
+def _strategies(made: Mapping[str, StrategyGenerator], classes: Sequence[int]) -> list[Strategy]:
+    """The strategies of all limited objectives, each architecture once."""
+    found: dict[Architecture, Strategy] = {}
+    for generator in made.values():
+        for one in generator(classes):
+            found.setdefault(one.architecture, one)
+    return list(found.values())
+
+
 class _Customiser:
     """Survey and assemblers of a run."""
 
@@ -208,8 +217,8 @@ class _Customiser:
         self._survey: Final = survey_supernet(run, ledger, supernet, task, evaluator, progress, count=surveyed)
         self._gates: Final = DimensionGates(supernet.space)
 
-    def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, Any]:
-        """Returns for each objective its trained assembler and the cost shares of the survey."""
+    def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, StrategyGenerator]:
+        """Returns for each objective what generates strategies with its trained assembler."""
         made = {}
         for name, objective in objectives.items():
             costs = survey_costs(self._survey.architectures, objective, self._run, self._supernet, self._evaluator)
@@ -226,13 +235,5 @@ class _Customiser:
                 steps=self._steps,
                 progress=self._progress,
             )
-            made[name] = (assembler, cost_shares(costs))
+            made[name] = StrategyGenerator(assembler, self._survey, cost_shares(costs), self._task.outputs)
         return made
-
-    def strategies(self, made: Mapping[str, Any], classes: Sequence[int]) -> list[Strategy]:
-        """Returns the strategies of all limited objectives, each architecture once."""
-        found: dict[Architecture, Strategy] = {}
-        for assembler, shares in made.values():
-            for one in assemble_strategies(assembler, self._survey, shares, classes, self._task.outputs):
-                found.setdefault(one.architecture, one)
-        return list(found.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from automl.assembling.gates import DimensionGates
-from automl.assembling.strategies import assemble_strategies
+from automl.assembling.strategies import StrategyGenerator
 from automl.assembling.survey import Survey
 from automl.assembling.training import cost_shares, task_code, train_assembler
 from automl.space import Architecture, Categorical, Ordinal, SearchSpace
@@ -43,7 +43,7 @@ def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
         position = [known.architectures.index(a) for a in found]
         assert shares[position].tolist() == sorted(shares[position].tolist())
         assert float(shares[position[0]]) < 0.6 < float(shares[position[2]])
-        front = assemble_strategies(assembler, known, shares, classes, CLASSES)
+        front = StrategyGenerator(assembler, known, shares, CLASSES)(classes)
         assert front[0].architecture == SPACE.smallest()
         assert all(s.architecture["op"] == op for s in front[2:])
         assert [s.expected for s in front[1:]] == sorted((s.expected for s in front[1:]), reverse=True)
