@@ -16,6 +16,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from automl.assembling.controls import measure_controls
 from automl.assembling.gates import DimensionGates
 from automl.assembling.selection import Selection, describe_costs
 from automl.assembling.strategies import Strategy, StrategyGenerator
@@ -32,6 +33,7 @@ from automl.objectives.constraints import Constraint, parse_constraints
 from automl.objectives.objective import Objective
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
+from automl.search.measurement import Measurement
 from automl.space import Architecture
 from automl.supernet import Supernet
 from automl.tasks.class_subset import ClassSubset, find_classes
@@ -69,6 +71,7 @@ def assemble(
     progress: Progress | None = None,
     surveyed: int = SURVEYED,
     steps: int = STEPS,
+    compare: bool = False,
 ) -> Assembled:
     """Assembles a network for some classes of a run's task within limits.
 
@@ -83,6 +86,7 @@ def assemble(
         progress: receives progress.
         surveyed: subnetworks that the assembler learns from; a survey that was begun keeps its number.
         steps: updates of the assembler.
+        compare: also measure what the run offers without the assembler; see ``measure_controls``.
 
     Returns:
         Of the strategies that meet all limits when measured, the one with the smallest expected error on the asked classes.
@@ -110,9 +114,11 @@ def assemble(
         strategies = _strategies(made, chosen)
         generated = time.perf_counter()
         asked = ClassSubset(whole, chosen)
-        found = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits).best(strategies)
+        selection = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits)
+        found = selection.best(strategies)
         size = run.job.evaluation.batch_size
         errors = {part: asked.evaluate(found.model, part, size) for part in _PARTS}
+        measured = time.perf_counter()
     architecture = found.strategy.architecture
     described = [str(name) for name in asked.describe()["classes"]]
     digest = hashlib.blake2b(json.dumps([architecture.id, described]).encode(), digest_size=4).hexdigest()
@@ -128,8 +134,17 @@ def assemble(
         "samples": {part: len(asked.split[part]) for part in _PARTS},
         "difference": found.difference,
         "strategies": {"assembled": len(strategies), "within_limits": found.considered},
-        "seconds": {"generating": generated - started, "measuring": time.perf_counter() - generated},
+        "seconds": {"generating": generated - started, "measuring": measured - generated},
     }
+    if compare:
+
+        def errors_of(one: Architecture) -> dict[str, float]:
+            model = selection.network(one)
+            return {part: asked.evaluate(model, part, size)["error"] for part in _PARTS}
+
+        result["controls"] = measure_controls(
+            customiser.ledger, supernet.space, within=selection.within, errors=errors_of, seed=run.job.seed
+        )
     return Assembled(architecture, found.model, asked, result)
 
 
@@ -210,11 +225,13 @@ class _Customiser:
         self._task: Final = task
         self._evaluator: Final = evaluator
         self._progress: Final = progress
-        ledger: list[Architecture] = []
+        ledger: list[Measurement] = []
         if run.job.storage is not None or run.has("ledger.log"):
             with open_ledger(run, parts, supernet, read_only=True) as opened:
-                ledger = [m.architecture for m in opened.read() if m.complete]
-        self._survey: Final = survey_supernet(run, ledger, supernet, task, evaluator, progress, count=surveyed)
+                ledger = [m for m in opened.read() if m.complete and m.values is not None]
+        self.ledger: Final = ledger
+        known = [m.architecture for m in ledger]
+        self._survey: Final = survey_supernet(run, known, supernet, task, evaluator, progress, count=surveyed)
         self._gates: Final = DimensionGates(supernet.space)
 
     def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, StrategyGenerator]:

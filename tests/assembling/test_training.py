@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from automl.assembling.gates import DimensionGates
@@ -28,6 +29,21 @@ def survey() -> Survey:
         return torch.nn.functional.one_hot(target, CLASSES) * margin[target // 2][:, None]
 
     return Survey(architectures, torch.stack([logits(a) for a in architectures]), target)
+
+
+def test_strategies_of_a_task_are_the_same_alone_and_among_others(tmp_path: Path) -> None:
+    known, gates = survey(), DimensionGates(SPACE)
+    costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in known.architectures])
+    assembler = train_assembler(
+        known, costs, gates, classes=CLASSES, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=5
+    )
+    tasks = [[0, 1], [2, 3], [0, 3, 1], [0, 1, 2, 3]]
+    together = StrategyGenerator(assembler, known, cost_shares(costs), CLASSES).many(tasks)
+    for task, found in zip(tasks, together, strict=True):
+        alone = StrategyGenerator(assembler, known, cost_shares(costs), CLASSES)(task)
+        assert [(s.architecture, s.source) for s in found] == [(s.architecture, s.source) for s in alone]
+        np.testing.assert_allclose([s.expected for s in found], [s.expected for s in alone], atol=1e-9)
+        np.testing.assert_allclose([s.cost for s in found], [s.cost for s in alone], atol=1e-9)
 
 
 def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
