@@ -145,6 +145,7 @@ class _Training:
         self._plan: Final = TrainingPlan(
             config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay, averaged=config.ema > 0
         )
+        strategy.check_length(supernet, self._plan.total_steps)
         notes = [] if compressor is None else compressor.attach(supernet.network, self._plan)
         average = WeightAverage(supernet, config.ema) if config.ema else None
         guard = DivergenceGuard(config.divergence_factor)

@@ -161,3 +161,22 @@ def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError) as caught:
         Blockwise(**options)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [0.0, 0.1, 0.25, 0.6])
+def test_a_training_without_a_step_for_every_stage_and_the_head_is_refused(head, config, new_supernet):
+    supernet, strategy = new_supernet(), Blockwise(head=head, hidden=16, projection=8)
+    strategy.prepare(supernet, config)
+    phases = 2 + (head > 0)
+    accepted = 0
+    for steps in range(1, 30):
+        found = {strategy.phase(supernet, step / steps) for step in range(steps)}
+        try:
+            strategy.check_length(supernet, steps)
+        except ConfigError as error:
+            assert "raise training.epochs or lower training.batch_size" in str(error)
+            assert not accepted  # from some length on all are long enough
+        else:
+            accepted += 1
+            assert len(found) == phases
+    assert accepted
