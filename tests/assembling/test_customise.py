@@ -130,7 +130,7 @@ def test_controls_are_the_best_of_the_ledger_and_random_networks_within_the_limi
     supernet, task, parts = load_supernet(run, host)
     asked = ClassSubset(task, [3, 1])
     with open_ledger(run, parts, supernet, read_only=True) as ledger:
-        measured = sorted((m for m in ledger.read()), key=lambda m: m.values[0])
+        measured = sorted(ledger.read(), key=lambda m: (m.values[0], m.architecture.id))
 
     def params(architecture: Architecture) -> int:
         model = keep_classes(supernet.extract(architecture), [3, 1], 4, task.example_inputs(2))
