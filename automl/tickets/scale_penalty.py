@@ -55,13 +55,12 @@ def find_scaled_channels(
         groups: channels of it that can be taken out.
         inputs: inputs to try it on.
     """
-    found = []
+    found, whole = [], count_macs(model, inputs)
     for group in groups:
         norms = _silencing_norms(model, group, inputs)
         if norms:
-            found.append(
-                ScaledChannels(group, norms, _channel_macs(model, group, inputs), _bypassed(model, group, inputs))
-            )
+            macs = whole - _macs_without_one(model, group, inputs)
+            found.append(ScaledChannels(group, norms, macs, _bypassed(model, group, inputs)))
     return found
 
 
@@ -215,10 +214,10 @@ def _bypassed(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -
     return bool((outputs - outputs[:1]).abs().max() > 0)
 
 
-def _channel_macs(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> int:
+def _macs_without_one(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> int:
     smaller = copy.deepcopy(model)
     remove_channels(smaller, group, torch.tensor([0]))
-    return count_macs(model, inputs) - count_macs(smaller, inputs)
+    return count_macs(smaller, inputs)
 
 
 def _without_weights(model: nn.Module, group: ChannelGroup, channels: Tensor) -> nn.Module:
