@@ -22,9 +22,12 @@ from automl.atomic_write import disk_errors, write_atomically
 from automl.errors import RunError, did_you_mean
 from automl.job_config import EXTENDABLE, JobConfig, read_job
 
-__all__ = ["Run"]
+__all__ = ["Run", "folder_in_use"]
 
 JOB_FILE: Final = "job.yaml"
+LOCK_FILE: Final = ".lock"
+_LOOK_SECONDS: Final = 0.3
+"""Whoever asks whether a run is in use holds its lock for a moment, which must keep nobody out."""
 
 
 class Run:
@@ -70,11 +73,11 @@ class Run:
             if overwrite and (folder / JOB_FILE).is_file():
                 with cls(folder, job).lock():
                     for entry in folder.iterdir():
-                        if entry.name != ".lock":
+                        if entry.name != LOCK_FILE:
                             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             if (folder / JOB_FILE).is_file():
                 _refuse_other_job(folder, read_job(folder / JOB_FILE), job)
-            elif folder.exists() and any(e.name != ".lock" for e in folder.iterdir()):
+            elif folder.exists() and any(e.name != LOCK_FILE for e in folder.iterdir()):
                 raise RunError(f"{folder}: not empty and not a run folder; choose another --name.")
             folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder, job)
@@ -90,9 +93,9 @@ class Run:
         Raises:
             RunError: another process works in the folder.
         """
-        lock = filelock.FileLock(self.folder / ".lock")
+        lock = filelock.FileLock(self.folder / LOCK_FILE)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_LOOK_SECONDS)
         except filelock.Timeout:
             raise RunError(f"{self.folder}: another process is working on this run; wait for it or stop it.") from None
         try:
@@ -137,6 +140,18 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+
+def folder_in_use(folder: Path) -> bool:
+    """Tells whether a process works in a run folder; true as well where that cannot be told."""
+    path = folder / LOCK_FILE
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path).acquire(timeout=0):
+            return False
+    except (filelock.Timeout, OSError, NotImplementedError):
+        return True
 
 
 def _refuse_other_job(folder: Path, there: JobConfig, here: JobConfig) -> None:

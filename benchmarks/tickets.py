@@ -144,6 +144,10 @@ class Family:
         inputs = self._task.example_inputs(5)
         return find_channel_groups(self.wide, self.architecture, self.large().eval(), inputs)
 
+    def couple(self, pruner: Pruner, model: nn.Module) -> None:
+        """Tells a pruner which channels a large network has, if it wants to know."""
+        pruner.couple(self.groups() if pruner.removes_channels else (), model.eval(), self._task.example_inputs(5))
+
     def channel_sparsity(self, parameters: int) -> float:
         """Returns the share of channels without which the large network has about so many parameters."""
         groups, sizes = self.groups(), {}
@@ -165,8 +169,9 @@ def contestants(family: Family, sparsity: float, epochs: int) -> dict[str, Calla
     kept = count_params(family.large()) - round(sparsity * prunable)
 
     def pruned(pruner: Pruner) -> tuple[nn.Module, Pruner]:
-        pruner.couple(family.groups() if pruner.choices.granularity == "channel" else ())
-        return family.large(), pruner
+        model = family.large()
+        family.couple(pruner, model)
+        return model, pruner
 
     return {
         "large-sparse": lambda: pruned(Gradual(sparsity=sparsity)),
@@ -209,7 +214,7 @@ def run(
     report = storage_report(pruned.model, pruned.masks)
     network = pruned.model
     nonzero, parameters, dense, sparse = report.nonzero, report.parameters, report.dense_bytes, report.sparse_bytes
-    if pruner.choices.granularity == "channel":
+    if pruner.removes_channels:
         network = copy.deepcopy(pruned.model)
         for group in family.groups():
             remove_channels(network, group, group.dead(pruned.masks))

@@ -16,9 +16,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from automl.assembling.controls import measure_controls
 from automl.assembling.gates import DimensionGates
 from automl.assembling.selection import Selection, describe_costs
-from automl.assembling.strategies import Strategy, assemble_strategies
+from automl.assembling.strategies import Strategy, StrategyGenerator
 from automl.assembling.survey import FOLDER, SURVEYED, survey_costs, survey_supernet
 from automl.assembling.training import STEPS, cost_shares, train_assembler
 from automl.errors import ConstraintError
@@ -32,6 +33,7 @@ from automl.objectives.constraints import Constraint, parse_constraints
 from automl.objectives.objective import Objective
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run
+from automl.search.measurement import Measurement
 from automl.space import Architecture
 from automl.supernet import Supernet
 from automl.tasks.class_subset import ClassSubset, find_classes
@@ -69,6 +71,7 @@ def assemble(
     progress: Progress | None = None,
     surveyed: int = SURVEYED,
     steps: int = STEPS,
+    compare: bool = False,
 ) -> Assembled:
     """Assembles a network for some classes of a run's task within limits.
 
@@ -83,6 +86,7 @@ def assemble(
         progress: receives progress.
         surveyed: subnetworks that the assembler learns from; a survey that was begun keeps its number.
         steps: updates of the assembler.
+        compare: also measure what the run offers without the assembler; see ``measure_controls``.
 
     Returns:
         Of the strategies that meet all limits when measured, the one with the smallest expected error on the asked classes.
@@ -107,12 +111,14 @@ def assemble(
         made = customiser.prepare(objectives)
     started = time.perf_counter()
     with torch.no_grad():  # nothing is trained from here on
-        strategies = customiser.strategies(made, chosen)
+        strategies = _strategies(made, chosen)
         generated = time.perf_counter()
         asked = ClassSubset(whole, chosen)
-        found = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits).best(strategies)
+        selection = Selection(supernet, whole, asked, chosen, evaluator, objectives, limits)
+        found = selection.best(strategies)
         size = run.job.evaluation.batch_size
         errors = {part: asked.evaluate(found.model, part, size) for part in _PARTS}
+        measured = time.perf_counter()
     architecture = found.strategy.architecture
     described = [str(name) for name in asked.describe()["classes"]]
     digest = hashlib.blake2b(json.dumps([architecture.id, described]).encode(), digest_size=4).hexdigest()
@@ -128,8 +134,17 @@ def assemble(
         "samples": {part: len(asked.split[part]) for part in _PARTS},
         "difference": found.difference,
         "strategies": {"assembled": len(strategies), "within_limits": found.considered},
-        "seconds": {"generating": generated - started, "measuring": time.perf_counter() - generated},
+        "seconds": {"generating": generated - started, "measuring": measured - generated},
     }
+    if compare:
+
+        def errors_of(one: Architecture) -> dict[str, float]:
+            model = selection.network(one)
+            return {part: asked.evaluate(model, part, size)["error"] for part in _PARTS}
+
+        result["controls"] = measure_controls(
+            customiser.ledger, supernet.space, within=selection.within, errors=errors_of, seed=run.job.seed
+        )
     return Assembled(architecture, found.model, asked, result)
 
 
@@ -181,6 +196,15 @@ def _objective(name: str, parts: JobParts, host: Host) -> Objective:
     return own[name] if name in own else build_objective(host, name, where="--constraint")
 
 
+def _strategies(made: Mapping[str, StrategyGenerator], classes: Sequence[int]) -> list[Strategy]:
+    """The strategies of all limited objectives, each architecture once."""
+    found: dict[Architecture, Strategy] = {}
+    for generator in made.values():
+        for one in generator(classes):
+            found.setdefault(one.architecture, one)
+    return list(found.values())
+
+
 class _Customiser:
     """Survey and assemblers of a run."""
 
@@ -201,15 +225,17 @@ class _Customiser:
         self._task: Final = task
         self._evaluator: Final = evaluator
         self._progress: Final = progress
-        ledger: list[Architecture] = []
+        ledger: list[Measurement] = []
         if run.job.storage is not None or run.has("ledger.log"):
             with open_ledger(run, parts, supernet, read_only=True) as opened:
-                ledger = [m.architecture for m in opened.read() if m.complete]
-        self._survey: Final = survey_supernet(run, ledger, supernet, task, evaluator, progress, count=surveyed)
+                ledger = [m for m in opened.read() if m.complete and m.values is not None]
+        self.ledger: Final = ledger
+        known = [m.architecture for m in ledger]
+        self._survey: Final = survey_supernet(run, known, supernet, task, evaluator, progress, count=surveyed)
         self._gates: Final = DimensionGates(supernet.space)
 
-    def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, Any]:
-        """Returns for each objective its trained assembler and the cost shares of the survey."""
+    def prepare(self, objectives: Mapping[str, Objective]) -> dict[str, StrategyGenerator]:
+        """Returns for each objective what generates strategies with its trained assembler."""
         made = {}
         for name, objective in objectives.items():
             costs = survey_costs(self._survey.architectures, objective, self._run, self._supernet, self._evaluator)
@@ -226,13 +252,5 @@ class _Customiser:
                 steps=self._steps,
                 progress=self._progress,
             )
-            made[name] = (assembler, cost_shares(costs))
+            made[name] = StrategyGenerator(assembler, self._survey, cost_shares(costs), self._task.outputs)
         return made
-
-    def strategies(self, made: Mapping[str, Any], classes: Sequence[int]) -> list[Strategy]:
-        """Returns the strategies of all limited objectives, each architecture once."""
-        found: dict[Architecture, Strategy] = {}
-        for assembler, shares in made.values():
-            for one in assemble_strategies(assembler, self._survey, shares, classes, self._task.outputs):
-                found.setdefault(one.architecture, one)
-        return list(found.values())

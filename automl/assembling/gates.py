@@ -94,8 +94,15 @@ class DimensionGates:
             logits: ``(count,)``. Returns ``(n,)``.
         """
         gates = self.encode(architectures)
-        chances = torch.cat([block.log_softmax(0) for block in torch.split(logits, self._sizes)])
-        return (gates @ chances) / gates.sum(1).clamp(min=1)
+        return (gates @ self.chances(logits)) / gates.sum(1).clamp(min=1)
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Returns the log-probability of each gate within its block.
+
+        Shape:
+            logits: ``(count,)``. Returns ``(count,)``.
+        """
+        return torch.cat([block.log_softmax(0) for block in torch.split(logits, self._sizes)])
 
     def _nearest(self, forbidden: Architecture, logits: Tensor) -> Architecture:
         near = self.space.neighbours(forbidden) or [self.space.smallest()]

@@ -103,10 +103,18 @@ class Selection:
             if self._met(costs):
                 model = self._cut(self._supernet.extract(strategy.architecture))
                 difference = prove_equal(self._supernet, strategy.architecture, model, self._classes, self._inputs)
-                candidate, _ = self._evaluator.candidate(strategy.architecture)
-                return Chosen(strategy, self._cut(candidate.model), difference, costs, len(within))
+                return Chosen(strategy, self.network(strategy.architecture), difference, costs, len(within))
             found.append(costs)
         raise self._infeasible(found)
+
+    def within(self, architecture: Architecture) -> bool:
+        """Tells whether a network meets all limits; costs that are not repeatable are those of the block table."""
+        return self._met(self._costs(architecture))
+
+    def network(self, architecture: Architecture) -> nn.Module:
+        """Returns a network extracted, calibrated, with the head of the asked classes."""
+        candidate, _ = self._evaluator.candidate(architecture)
+        return self._cut(candidate.model)
 
     def _cut(self, model: nn.Module) -> nn.Module:
         return keep_classes(model.eval(), self._classes, self._whole.outputs, self._inputs)

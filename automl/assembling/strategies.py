@@ -6,23 +6,25 @@ larger set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from automl.assembling.surrogate import GateRegression
+from automl.assembling.atlas import Atlas
 from automl.assembling.survey import Survey
 from automl.assembling.training import TrainedAssembler, task_code
 from automl.space import Architecture
 
-__all__ = ["Strategy", "assemble_strategies"]
+__all__ = ["Strategy", "StrategyGenerator"]
 
 GRID: Final = 20
 _ROUNDS: Final = 3
 _KEPT: Final = 40
+_LEAST_GAIN: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,74 +45,83 @@ class Strategy:
     cost: float
 
 
-@torch.no_grad()
-def assemble_strategies(
-    assembler: TrainedAssembler, survey: Survey, shares: torch.Tensor, classes: Sequence[int], count: int
-) -> list[Strategy]:
-    """Returns strategies for a task on the front of predicted cost and expected error, cheapest first, the smallest included.
+@final
+class StrategyGenerator:
+    """Generates strategies for any tasks of a run; what does not depend on the task is worked out once.
 
     Args:
         assembler: trained for the objective.
         survey: what it was trained on.
         shares: cost shares of the surveyed subnetworks, ``(n,)``.
-        classes: numbers of the asked classes.
         count: number of all classes.
     """
-    gates = assembler.gates
-    seen = gates.encode(survey.architectures)
-    errors = survey.soft_errors(classes)
-    quality, cost = GateRegression(gates, seen, errors), GateRegression(gates, seen, shares)
-    error_weights, cost_weights = quality.weights([errors]), cost.weights([shares])
 
-    def rate(architectures: Sequence[Architecture], source: str) -> list[Strategy]:
-        opened = gates.encode(architectures)
-        expected, costs = quality.predict(opened, error_weights), cost.predict(opened, cost_weights)
-        rows = zip(architectures, expected.tolist(), costs.tolist(), strict=True)
-        return [Strategy(architecture, source, error, share) for architecture, error, share in rows]
+    def __init__(self, assembler: TrainedAssembler, survey: Survey, shares: Tensor, count: int) -> None:
+        self._assembler: Final = assembler
+        self._gates: Final = assembler.gates
+        self._count: Final = count
+        self._atlas: Final = Atlas(assembler.gates, survey, shares, count)
 
-    logits = assembler.logits(task_code(list(classes), count), torch.linspace(0, 1, GRID))
-    generated = dict(zip(gates.decode(logits), logits, strict=True))
-    found = {s.architecture: s for s in rate(list(generated), "generated")}
-    ends = sorted(found.values(), key=lambda s: s.cost)
-    for end, sign in ((ends[0], -1), (ends[-1], 1)):
-        preference = generated[end.architecture]
+    def __call__(self, classes: Sequence[int]) -> list[Strategy]:
+        """Returns strategies for the task of some classes; see ``many``."""
+        (found,) = self.many([classes])
+        return found
 
-        def steps(
-            one: Strategy, sign: int = sign, preference: torch.Tensor = preference
-        ) -> list[tuple[float, Strategy]]:
-            near = rate(gates.space.neighbours(one.architecture), "repaired")
-            loss = gates.score([one.architecture], preference) - gates.score([s.architecture for s in near], preference)
-            gains = [sign * (s.cost - one.cost) for s in near]
-            return [(price / gain, s) for price, gain, s in zip(loss.tolist(), gains, near, strict=True) if gain > 1e-6]
+    @torch.no_grad()
+    def many(self, tasks: Sequence[Sequence[int]]) -> list[list[Strategy]]:
+        """Returns for each task the smallest network and the front of predicted cost and expected error, cheapest first.
 
-        for one in _walk(end, steps):
-            found.setdefault(one.architecture, one)
-    for _ in range(_ROUNDS):
-        near_front = {n: None for s in _front(found.values()) for n in gates.space.neighbours(s.architecture)}
-        new = [a for a in near_front if a not in found]
-        if not new:
-            break
-        found.update({s.architecture: s for s in rate(new, "refined")})
-    (smallest,) = rate([gates.space.smallest()], "smallest")
-    front = [s for s in _front(found.values()) if s.architecture != smallest.architecture]
-    if len(front) > _KEPT:
-        front = [front[i] for i in np.unique(np.linspace(0, len(front) - 1, _KEPT).round().astype(int))]
-    return [found.get(smallest.architecture, smallest), *front]
+        Args:
+            tasks: numbers of the asked classes, for each task.
+        """
+        codes = torch.stack([task_code(list(classes), self._count) for classes in tasks])
+        logits = self._assembler.logits(codes, torch.linspace(0, 1, GRID))
+        weights = self._atlas.error_weights(tasks)
+        return [self._strategies(rows, one) for rows, one in zip(logits, weights, strict=True)]
 
+    def _strategies(self, logits: Tensor, weights: Any) -> list[Strategy]:
+        atlas = self._atlas
+        rows = atlas.rows(self._gates.decode(logits))
+        sources = dict.fromkeys(rows.tolist(), "generated")
+        last = {int(row): place for place, row in enumerate(rows)}
+        ends = sorted(last, key=lambda row: float(atlas.costs[row]))
+        for end, sign in ((ends[0], -1), (ends[-1], 1)):
+            for row in self._walk(end, sign, self._gates.chances(logits[last[end]])):
+                sources.setdefault(row, "repaired")
+        for _ in range(_ROUNDS):
+            front = self._front(sources, weights)
+            near = dict.fromkeys(int(n) for row in front for n in atlas.neighbours(row))
+            new = [row for row in near if row not in sources]
+            if not new:
+                break
+            sources.update(dict.fromkeys(new, "refined"))
+        (smallest,) = atlas.rows([self._gates.space.smallest()]).tolist()
+        front = [row for row in self._front(sources, weights) if row != smallest]
+        if len(front) > _KEPT:
+            front = [front[i] for i in np.unique(np.linspace(0, len(front) - 1, _KEPT).round().astype(int))]
+        sources.setdefault(smallest, "smallest")
+        chosen = [smallest, *front]
+        errors = atlas.errors(np.array(chosen), weights).tolist()
+        return [
+            Strategy(atlas.architectures[row], sources[row], error, float(atlas.costs[row]))
+            for row, error in zip(chosen, errors, strict=True)
+        ]
 
-def _walk(start: Strategy, steps: Callable[[Strategy], list[tuple[float, Strategy]]]) -> list[Strategy]:
-    """The cheapest change by preference per cost, again and again, until no change is left."""
-    path, current = [], start
-    while options := steps(current):
-        _, current = min(options, key=lambda option: (option[0], option[1].architecture.id))
-        path.append(current)
-    return path
+    def _walk(self, start: int, sign: int, chances: Tensor) -> list[int]:
+        """The cheapest change by preference per cost, again and again, until no change is left."""
+        atlas, current = self._atlas, start
+        path: list[int] = []
+        while True:
+            near = atlas.neighbours(current)
+            gains = sign * (atlas.costs[near] - atlas.costs[current])
+            near, gains = near[gains > _LEAST_GAIN], gains[gains > _LEAST_GAIN]
+            if not len(near):
+                return path
+            losses = atlas.scores(np.array([current]), chances) - atlas.scores(near, chances)
+            current = int(near[atlas.preferred(near, losses / gains)])
+            path.append(current)
 
-
-def _front(strategies: Iterable[Strategy]) -> list[Strategy]:
-    ordered = sorted(strategies, key=lambda s: (s.cost, s.expected, s.architecture.id))
-    front: list[Strategy] = []
-    for one in ordered:
-        if not front or one.expected < front[-1].expected:
-            front.append(one)
-    return front
+    def _front(self, sources: dict[int, str], weights: Any) -> list[int]:
+        rows = np.fromiter(sources, dtype=np.int64)
+        found: list[int] = rows[self._atlas.front(rows, self._atlas.errors(rows, weights))].tolist()
+        return found

@@ -62,7 +62,11 @@ class GateRegression:
     def predict(self, gates: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         """Returns the predicted values, row ``i`` of the gates under task ``i`` (or all under one task), ``(n,)``."""
         coefficients, means = weights
-        return (self._kernel(gates.double() @ self._matrix) * coefficients).sum(1) + means
+        return (self.likeness(gates) * coefficients).sum(1) + means
+
+    def likeness(self, gates: Tensor) -> Tensor:
+        """Returns the covariance with each surveyed subnetwork, ``(n, surveyed)``; what ``predict`` weighs."""
+        return self._kernel(gates.double() @ self._matrix)
 
     def _kernel(self, features: Tensor) -> Tensor:
         distances = (features[:, None] - self._features[None]).square().sum(-1)

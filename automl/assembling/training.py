@@ -45,13 +45,14 @@ class TrainedAssembler:
 
     @torch.no_grad()
     def logits(self, code: Tensor, shares: Tensor) -> Tensor:
-        """Returns the logits for one task and several budgets.
+        """Returns the logits for some tasks, each with all of several budgets.
 
         Shape:
-            code: ``(classes,)``; shares: ``(n,)``. Returns ``(n, gates)``.
+            code: ``(*, classes)``; shares: ``(n,)``. Returns ``(*, n, gates)``.
         """
-        found: Tensor = self.network(code.expand(len(shares), -1), shares)
-        return found
+        tasks = code.unsqueeze(-2).expand(*code.shape[:-1], len(shares), -1)
+        found: Tensor = self.network(tasks.flatten(0, -2), shares.repeat(tasks[..., 0].numel() // len(shares)))
+        return found.reshape(*tasks.shape[:-1], -1)
 
 
 def train_assembler(

@@ -56,13 +56,11 @@ class CenterDistance(Objective):
         self._centers: list[Center] = []
         self._scores: dict[tuple[int, Positions], float] = {}
 
+    def check(self, supernet: Supernet) -> None:
+        _siamese(supernet)
+
     def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:
-        siamese = supernet.companion
-        if not isinstance(siamese, Siamese):
-            raise ConfigError(
-                "objectives: 'center-distance' rates supernets that the strategy 'blockwise' trained; choose that strategy or "
-                "another objective."
-            )
+        siamese = _siamese(supernet)
         rng = np.random.default_rng(0)  # the same views and population whenever the search is started
         batch = next(iter(task.batches("validation", self._samples, self._samples)))
         views = (task.augment(batch, rng).inputs, task.augment(batch, rng).inputs)
@@ -98,3 +96,12 @@ class CenterDistance(Objective):
                 self._scores[key] = rating.score(stage, rated, center)
             total += self._scores[key]
         return Value(total, context={"part": "validation", "samples": self._samples})
+
+
+def _siamese(supernet: Supernet) -> Siamese:
+    if not isinstance(supernet.companion, Siamese):
+        raise ConfigError(
+            "objectives: 'center-distance' rates supernets that the strategy 'blockwise' trained; choose that strategy or "
+            "another objective."
+        )
+    return supernet.companion

@@ -14,6 +14,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, final
 from weakref import WeakKeyDictionary
@@ -26,6 +27,7 @@ from automl.blockwise.ensemble import ensemble_target, momentum, spread, two_vie
 from automl.blockwise.paths import Positions, StagePaths
 from automl.blockwise.siamese import Siamese
 from automl.blockwise.stage_run import pooled_features, searched_stages, stopped_gradient
+from automl.errors import ConfigError
 from automl.space import Architecture
 from automl.supernet import Stage, Supernet
 from automl.training.config import TrainingConfig
@@ -90,6 +92,17 @@ class Blockwise(Strategy):
                 dimensions=len(supernet.space.names),
                 hidden=self._hidden,
                 out=self._projection,
+            )
+
+    def check_length(self, supernet: Supernet, steps: int) -> None:
+        stages = len(self._parts(supernet).stages)
+        # A step belongs to the phase that its beginning lies in, so every phase of at least one step has one.
+        shortest = min((1 - self._head) / stages, self._head or 1.0)
+        needed = math.ceil(1 / shortest - 1e-9)
+        if steps < needed:
+            raise ConfigError(
+                f"strategy 'blockwise': the training has {steps} steps, but with {stages} stages, one after the other, and a "
+                f"share of {self._head:g} for the head it needs {needed}; raise training.epochs or lower training.batch_size."
             )
 
     def phase(self, supernet: Supernet, progress: float) -> tuple[float, float]:

@@ -94,11 +94,15 @@ def load_pruned_weights(model: nn.Module, folder: Path) -> Ticket:
 
 
 def without_channels(model: nn.Module, groups: Sequence[ChannelGroup], masks: Masks) -> nn.Module:
-    """Returns a copy without the channels whose weights are all masked."""
+    """Returns a copy without the channels whose weights are all masked; of a group that is dead as a whole, one stays.
+
+    No layer has zero channels. One of zeros only makes a block add nothing to what bypasses it.
+    """
     small = copy.deepcopy(model)
     for group in groups:
         if all(name in masks for name, _ in group.weights):
-            remove_channels(small, group, group.dead(masks))
+            dead = group.dead(masks)
+            remove_channels(small, group, dead[1:] if len(dead) == group.units else dead)
     return small
 
 

@@ -190,7 +190,7 @@ class _Pruning:
             return known
         inputs = self._task.example_inputs(PROOF_BATCH)
         groups = find_channel_groups(self._supernet, self._architecture, base, inputs)
-        self._compressor.couple(groups)
+        self._compressor.couple(groups, base, inputs)
         before = measure_errors(base, self._task, self._config)
         names = tuple(name for name, _ in base.named_parameters())
         with disk_errors(folder):
@@ -247,8 +247,8 @@ class _Pruning:
     def _removal(
         self, model: nn.Module, groups: Sequence[ChannelGroup], masks: Masks, inputs: Sequence[Any]
     ) -> dict[str, Any] | None:
-        """Takes dead channels out and proves that nothing changed; None if whole channels were not asked for."""
-        if self._compressor.choices.granularity != "channel":
+        """Takes dead channels out and proves that nothing changed; None if the method removes none."""
+        if not self._compressor.removes_channels:
             return None
         small = without_channels(model, groups, masks)
         return {

@@ -23,6 +23,7 @@ from automl.job.evaluation import Evaluator
 from automl.job.finish import finish_job
 from automl.job.opened import OpenRun, make_evaluator, open_ledger, task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
+from automl.job.refusals import refuse_misfits
 from automl.job.staged_evaluation import search_evaluation
 from automl.job.supernet_ticket import save_supernet_ticket
 from automl.job.training_progress import TrainingProgress
@@ -75,6 +76,7 @@ def run_job(
     for name in job.candidates:
         KINDS[name].check(job, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
+    refuse_misfits(job, parts, task, supernet, host)
     initial = None if overwrite else read_warm_start(folder, job.warm_start, supernet.space)
     if initial is None:
         initial = resolve_warm_start(job.warm_start, supernet.space, runs=folder.parent, seed=job.seed)

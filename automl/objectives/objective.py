@@ -61,6 +61,13 @@ class Objective(ABC):
                 results.append(error)
         return results
 
+    def check(self, supernet: Supernet) -> None:  # noqa: B027  # optional, not forgotten
+        """Called before a job writes anything, with the supernet as it will be trained; does nothing by default.
+
+        Raises:
+            UserError: the objective cannot rate networks of this supernet.
+        """
+
     def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:  # noqa: B027  # optional, not forgotten
         """Called before a search, for what an objective must know about the whole space; does nothing by default.
 

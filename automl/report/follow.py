@@ -1,4 +1,4 @@
-"""A run that another process is working on, seen from its folder: read only, nothing is locked."""
+"""A run that another process is working on, seen from its folder: read only, and nobody is kept out of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from automl.report.axis import Axis
 from automl.report.record import read_run
 from automl.report.trials import read_trials
+from automl.run_folder import folder_in_use
 from automl.search.frontier import Frontier
 from automl.search.journal import CREATE_TRIAL, JournalTail
 
@@ -69,6 +70,11 @@ class RunFollower:
         """Whether the front of exactly these trials was written."""
         trials = self._trials_of_front()
         return trials is not None and trials == self.frontier.trials
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process works on the run; true as well where that cannot be told."""
+        return folder_in_use(self._folder)
 
     @property
     def epochs(self) -> int:

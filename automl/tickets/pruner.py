@@ -43,6 +43,7 @@ class Pruner(Compressor):
         self.choices: Final = choices
         self.masks: Masks = {}
         self._hidden: dict[str, Tensor] = {}
+        self._lost: Masks = {}
         self._weights: dict[str, nn.Parameter] = {}
         self._revived = 0
         self._plan: TrainingPlan
@@ -69,9 +70,33 @@ class Pruner(Compressor):
         """Sets weights back to earlier values after the masks of a step were drawn; tells whether it did."""
         return False
 
-    def couple(self, groups: Sequence[ChannelGroup]) -> None:
-        """Says which channels the network has; the granularity ``"channel"`` needs it before ``attach``."""
+    @property
+    def removes_channels(self) -> bool:
+        """Whether whole channels go, so that the network can be made smaller after the training."""
+        return self.choices.granularity == "channel"
+
+    def couple(self, groups: Sequence[ChannelGroup], model: nn.Module, inputs: Sequence[Tensor]) -> None:
+        """Says which channels the network has, before ``attach``; whatever removes channels needs it.
+
+        Args:
+            groups: channels that can be taken out.
+            model: the network as it is extracted; not changed.
+            inputs: inputs of it, to try things on.
+        """
         self._groups = tuple(groups)
+
+    @torch.no_grad()
+    def lose(self, lost: Masks) -> None:
+        """Makes entries of weights zero for good: no draw brings them back.
+
+        Args:
+            lost: true where an entry is lost, by parameter name.
+        """
+        self._lost = lost
+        for name, gone in lost.items():
+            self.masks[name] &= ~gone
+            self._weights[name].masked_fill_(gone, 0.0)
+            self._hidden[name] = self._hidden[name].masked_fill(gone, 0.0)
 
     def attach(self, network: nn.Module, plan: TrainingPlan) -> list[str]:
         self._plan = plan
@@ -155,8 +180,11 @@ class Pruner(Compressor):
         values = {name: torch.where(self.masks[name], w, self._hidden[name]) for name, w in self._weights.items()}
         gradients = {name: weight.grad for name, weight in self._weights.items()}
         scores = CRITERIA[self.choices.criterion](values, gradients, self._plan.seed)
+        # Below every score, so that lost entries are the first of those that a draw drops.
+        scores.update({name: scores[name].masked_fill(gone, -1.0) for name, gone in self._lost.items()})
         scope: Scope = "global" if self.choices.scope == "global" else "layer"
         masks = self._granularity.masks(scores, sparsity, scope)
+        masks.update({name: masks[name] & ~gone for name, gone in self._lost.items()})
         for name, weight in self._weights.items():
             self._revived += int((masks[name] & ~self.masks[name]).sum())
             self.masks[name].copy_(masks[name])

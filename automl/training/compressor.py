@@ -3,7 +3,7 @@
 The loop calls ``attach`` once, before the first checkpoint is read or written. In every step it calls ``mask_gradients``
 after the backward passes and before gradients are clipped, then lets the optimiser step, then calls ``weights_updated``, and
 ``mask_average`` once the moving average has taken the step in. ``state_dict`` goes into each checkpoint, so unlike a
-strategy a compressor may keep what it learns; one object serves one training.
+strategy a compressor may keep what it learns; one object serves one training. What ``penalty`` returns is added to the loss.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class TrainingPlan:
         seed: seed of the training.
         learning_rate: learning rate of a step as a function of the number of steps before it.
         weight_decay: decay of weights, which the optimiser multiplies by the learning rate.
+        averaged: whether a moving average of the weights becomes the result.
     """
 
     total_steps: int
@@ -35,6 +36,7 @@ class TrainingPlan:
     seed: int
     learning_rate: Callable[[int], float]
     weight_decay: float
+    averaged: bool = False
 
     def progress(self, step: int) -> float:
         """Returns the share of the training that lies behind a step, in [0, 1)."""
@@ -62,6 +64,10 @@ class Compressor(ABC):
         Raises:
             ConfigError: an option does not fit the network or the length of the training.
         """
+
+    def penalty(self, step: int) -> Tensor | None:
+        """Returns what is added to the loss of the step that comes after ``step`` steps, a scalar; None adds nothing."""
+        return None
 
     @abstractmethod
     def mask_gradients(self) -> None:

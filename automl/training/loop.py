@@ -142,7 +142,10 @@ class _Training:
         optimiser = build_optimiser(supernet, config)
         self._optimiser: Final = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimiser))
         steps = task.steps_per_epoch(config.batch_size)
-        self._plan: Final = TrainingPlan(config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay)
+        self._plan: Final = TrainingPlan(
+            config.epochs * steps, steps, seed, self._learning_rate, config.weight_decay, averaged=config.ema > 0
+        )
+        strategy.check_length(supernet, self._plan.total_steps)
         notes = [] if compressor is None else compressor.attach(supernet.network, self._plan)
         average = WeightAverage(supernet, config.ema) if config.ema else None
         guard = DivergenceGuard(config.divergence_factor)
@@ -245,6 +248,10 @@ class _Training:
             backward=fabric.backward,
         )
         losses = dict(self._strategy.step(context))
+        penalty = None if self._compressor is None else self._compressor.penalty(state.step)
+        if penalty is not None:
+            fabric.backward(penalty)
+            losses["penalty"] = float(penalty.detach())
         if fabric.world_size > 1:
             losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()

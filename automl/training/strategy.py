@@ -165,6 +165,17 @@ class Strategy(ABC):
             UserError: space, options and training do not fit each other.
         """
 
+    def check_length(self, supernet: Supernet, steps: int) -> None:  # noqa: B027  # optional, not forgotten
+        """Refuses a training that is too short for this strategy; does nothing by default.
+
+        Args:
+            supernet: what would be trained.
+            steps: steps of the whole training.
+
+        Raises:
+            UserError: the training is too short.
+        """
+
     def phase(self, supernet: Supernet, progress: float) -> tuple[float, float]:
         """Returns begin and end of the phase in which a moment of the training lies, as shares of the training.
 

@@ -12,14 +12,18 @@ import torch
 from automl_cli.main import run as command
 
 from automl.assembling import Assembled, assemble, export_assembled
+from automl.assembling.head import keep_classes
 from automl.assembling.selection import prove_equal
 from automl.assembling.survey import survey_supernet
 from automl.errors import ConstraintError, ExportError
 from automl.host import Host
 from automl.job import load_supernet, make_evaluator, run_job
+from automl.job.opened import open_ledger
 from automl.job_config import resolve_job
 from automl.progress import SilentProgress
 from automl.run_folder import Run
+from automl.space import Architecture
+from automl.tasks.class_subset import ClassSubset
 
 pytest.importorskip("automl_vision", reason="the space of this job uses blocks of automl-vision")
 
@@ -118,6 +122,28 @@ def test_two_limits_hold_together(run: Run, host: Host) -> None:
     made = ask(run, host, "params<=2k", "macs<=9k")
     assert made.result["costs"]["params"]["value"] <= 2000
     assert made.result["costs"]["macs"]["value"] <= 9000
+
+
+def test_controls_are_the_best_of_the_ledger_and_random_networks_within_the_limits(run: Run, host: Host) -> None:
+    made = assemble(run, ["params<=2k"], ["3,1"], host=host, surveyed=24, steps=40, compare=True)
+    controls = made.result["controls"]
+    supernet, task, parts = load_supernet(run, host)
+    asked = ClassSubset(task, [3, 1])
+    with open_ledger(run, parts, supernet, read_only=True) as ledger:
+        measured = sorted(ledger.read(), key=lambda m: (m.values[0], m.architecture.id))
+
+    def params(architecture: Architecture) -> int:
+        model = keep_classes(supernet.extract(architecture), [3, 1], 4, task.example_inputs(2))
+        return sum(p.numel() for p in model.parameters())
+
+    best = next(m.architecture for m in measured if params(m.architecture) <= 2000)
+    assert controls["ledger"]["id"] == best.id
+    candidate, _ = make_evaluator(run, parts, supernet, task).candidate(best)
+    model = keep_classes(candidate.model, [3, 1], 4, task.example_inputs(2))
+    assert controls["ledger"]["errors"]["test"] == asked.evaluate(model, "test", 64)["error"]
+    assert 1 <= controls["random"]["networks"] <= 8
+    assert 0 <= controls["random"]["errors"]["test"] <= 1
+    assert "controls" not in ask(run, host, "params<=2k", classes=("3,1",)).result
 
 
 def test_nothing_is_trained_after_the_first_call(run: Run, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

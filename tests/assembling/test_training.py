@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from automl.assembling.gates import DimensionGates
-from automl.assembling.strategies import assemble_strategies
+from automl.assembling.strategies import StrategyGenerator
 from automl.assembling.survey import Survey
 from automl.assembling.training import cost_shares, task_code, train_assembler
 from automl.space import Architecture, Categorical, Ordinal, SearchSpace
@@ -30,6 +31,21 @@ def survey() -> Survey:
     return Survey(architectures, torch.stack([logits(a) for a in architectures]), target)
 
 
+def test_strategies_of_a_task_are_the_same_alone_and_among_others(tmp_path: Path) -> None:
+    known, gates = survey(), DimensionGates(SPACE)
+    costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in known.architectures])
+    assembler = train_assembler(
+        known, costs, gates, classes=CLASSES, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=5
+    )
+    tasks = [[0, 1], [2, 3], [0, 3, 1], [0, 1, 2, 3]]
+    together = StrategyGenerator(assembler, known, cost_shares(costs), CLASSES).many(tasks)
+    for task, found in zip(tasks, together, strict=True):
+        alone = StrategyGenerator(assembler, known, cost_shares(costs), CLASSES)(task)
+        assert [(s.architecture, s.source) for s in found] == [(s.architecture, s.source) for s in alone]
+        np.testing.assert_allclose([s.expected for s in found], [s.expected for s in alone], atol=1e-9)
+        np.testing.assert_allclose([s.cost for s in found], [s.cost for s in alone], atol=1e-9)
+
+
 def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
     known, gates = survey(), DimensionGates(SPACE)
     costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in known.architectures])
@@ -43,7 +59,7 @@ def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
         position = [known.architectures.index(a) for a in found]
         assert shares[position].tolist() == sorted(shares[position].tolist())
         assert float(shares[position[0]]) < 0.6 < float(shares[position[2]])
-        front = assemble_strategies(assembler, known, shares, classes, CLASSES)
+        front = StrategyGenerator(assembler, known, shares, CLASSES)(classes)
         assert front[0].architecture == SPACE.smallest()
         assert all(s.architecture["op"] == op for s in front[2:])
         assert [s.expected for s in front[1:]] == sorted((s.expected for s in front[1:]), reverse=True)

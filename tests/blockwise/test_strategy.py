@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from automl import elastic
 from automl.blockwise import Blockwise
 from automl.blockwise.siamese import Siamese
 from automl.blockwise.stage_run import searched_stages
 from automl.errors import ConfigError
+from automl.space import Ordinal
+from automl.supernet import Supernet
 from automl.training import train
 
 
@@ -161,3 +164,29 @@ def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError) as caught:
         Blockwise(**options)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [0.0, 0.1, 0.25, 0.6])
+def test_a_training_without_a_step_for_every_stage_and_the_head_is_refused(head, config, new_supernet):
+    supernet, strategy = new_supernet(), Blockwise(head=head, hidden=16, projection=8)
+    strategy.prepare(supernet, config)
+    phases = 2 + (head > 0)
+    accepted = 0
+    for steps in range(1, 30):
+        found = {strategy.phase(supernet, step / steps) for step in range(steps)}
+        try:
+            strategy.check_length(supernet, steps)
+        except ConfigError:
+            assert not accepted  # from some length on all are long enough
+        else:
+            accepted += 1
+            assert len(found) == phases
+    assert accepted
+    with pytest.raises(ConfigError, match=r"the training has 1 steps.*raise training\.epochs"):
+        strategy.check_length(supernet, 1)
+
+
+def test_a_network_without_stages_is_refused(strategy, config):
+    supernet = Supernet(elastic.Linear(3, Ordinal(4, 7)))
+    with pytest.raises(ConfigError, match="Linear has no stages to train one after another; choose a space of slots"):
+        strategy.prepare(supernet, config)

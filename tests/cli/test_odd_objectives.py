@@ -106,6 +106,21 @@ def test_an_objective_that_always_fails_ends_the_search_with_its_reason(
 
 
 @pytest.mark.slow
+def test_a_job_whose_candidates_all_failed_says_so_and_does_not_end_as_if_it_had_a_front(
+    automl: Automl, install: Callable[..., None]
+) -> None:
+    install("raise OSError('no such device')")
+    ended = automl(*SEARCH, "--trials", "3", "--set", "failures_in_a_row=50")
+    assert ended.code == 1, ended
+    assert "runs/odd: the front is empty: all 3 candidates failed; the notes tell why." in ended.err
+    assert "3 of 3 candidates failed, 3 of them with: OSError: no such device" in ended.out
+    assert "automl export" not in ended.out
+    again = automl(*SEARCH, "--trials", "3", "--set", "failures_in_a_row=50", "--json")
+    assert again.code == 1
+    assert again.json["front"]["members"] == []
+
+
+@pytest.mark.slow
 def test_failures_now_and_then_are_counted_and_noted(automl: Automl, install: Callable[..., None]) -> None:
     install("return Value(params if params % 3 else float('nan'))")
     ended = automl(*SEARCH, "--trials", "12", "--json")

@@ -98,6 +98,28 @@ def test_rank_check_prints_both_correlations_and_keeps_results(automl: Automl, t
         ("search --strategy mixture --set strategy_options.models=0", "models: 0 is not valid"),
         ("search --strategy mixture --set strategy_options.beta=1", "beta: 1 is not valid"),
         ("search --strategy mixtrue", "Did you mean 'mixture'"),
+        ("search --strategy blockwise --set strategy_options.pths=3", "unknown option 'pths'. Did you mean 'paths'"),
+        ("search --strategy blockwise --set strategy_options.paths=0", "paths: 0 is not valid"),
+        ("search --strategy blockwise --set strategy_options.head=1", "head: 1 is not valid"),
+        ("search --strategy blockwise --set training.batch_size=1", "training.batch_size: 1 is not valid"),
+        ("search --strategy blockwise --space flat.yaml", "no stage of this space has more than one path"),
+        (
+            "search --strategy blockwise --epochs 1 --set training.batch_size=1400",
+            "the training has 1 steps, but with 5 stages, one after the other, and a share of 0.25 for the head it needs 7",
+        ),
+        (
+            "search --objective error --objective center-distance",
+            "'center-distance' rates supernets that the strategy 'blockwise' trained",
+        ),
+        (
+            "search --epochs 2 --set compressor=supertickets --set compressor_options.interval=3",
+            "supertickets: the last pruning would be after step 408 (epoch 24), but the training has 34 steps (2 epochs)",
+        ),
+        (
+            "search --set compressor=supertickets --set compressor_options.penalty=0.1",
+            "penalty: needs one subnetwork, but here a whole supernet is pruned",
+        ),
+        ("search --set compressor=one-shot --set compressor_options.sparsity=1", "sparsity: 1 is not valid"),
         ("search --strategy sandwich --set strategy_options.random=x", "random: 'x' is not valid"),
     ],
 )
@@ -105,6 +127,10 @@ def test_mistakes_are_told_in_one_line(automl: Automl, trained: Run, tmp_path: P
     (tmp_path / "unordered.yaml").write_text(
         "space: image/unordered\ninput: image\nslots:\n  stem: {from: input, width: 8, stride: 2, blocks: "
         "[{vision.conv_stem: {kernel: 3}}, {vision.residual: {branch: basic}}]}\noutput: stem\n"
+    )
+    (tmp_path / "flat.yaml").write_text(
+        "space: image/flat\ninput: image\nslots:\n  stem: {from: input, width: 8, stride: 2, blocks: "
+        "[{vision.conv_stem: {kernel: 3}}]}\noutput: stem\n"
     )
     ended = automl(*line.split())
     assert ended.code == 2, ended

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 from automl_cli import progress_bars, watching
 from automl_cli.progress_bars import PlainProgress, show_progress
 from automl_cli.search_view import draw_search
 from automl_cli.terminal_plots import scatter, sparkline
 
-from automl.run_folder import Run
+from automl.run_folder import Run, folder_in_use
 from automl.search import Frontier, Ledger, Measurement
 from automl.space import Ordinal, SearchSpace
 
@@ -80,6 +83,58 @@ def test_watch_ends_quietly_on_ctrl_c(
     ended = automl("front", "done", "--watch")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "3/200 candidates: front of 3\n"
+
+
+def test_watch_of_a_run_that_nobody_works_on_any_more_ends_and_says_so(
+    automl: Callable[..., Any], finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finished_run / "front.json").unlink()
+    pauses: list[float] = []
+    monkeypatch.setattr(watching.time, "sleep", pauses.append)
+    ended = automl("front", "done", "--watch", "--every", "0.1")
+    assert ended.code == 2
+    assert "no process is working on this run any more, and its front is not written (3/200 candidates)" in ended.err
+    assert ended.out == "3/200 candidates: front of 3\n"
+    assert len(pauses) == 1
+
+
+def test_watch_waits_while_a_process_holds_the_lock_and_not_once_it_was_killed(
+    automl: Callable[..., Any], finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finished_run / "front.json").unlink()
+    code = (
+        "import sys, time, pathlib; from automl.run_folder import Run\n"
+        "with Run.open(pathlib.Path(sys.argv[1])).lock():\n    print('locked', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(finished_run)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    looks: list[bool] = []
+
+    def look(_: float) -> None:
+        looks.append(folder_in_use(finished_run))
+        if len(looks) == 5:
+            holder.kill()
+            holder.wait()
+
+    monkeypatch.setattr(watching.time, "sleep", look)
+    ended = automl("front", "done", "--watch")
+    holder.stdout.close()
+    assert ended.code == 2
+    assert looks == [True] * 5 + [False]
+
+
+def test_asking_whether_a_run_is_in_use_keeps_nobody_out(finished_run: Path) -> None:
+    assert not folder_in_use(finished_run)
+    run = Run.open(finished_run)
+    with run.lock():
+        assert folder_in_use(finished_run)
+    assert not folder_in_use(finished_run)
+    looking = filelock.FileLock(finished_run / ".lock", thread_local=False)
+    looking.acquire()
+    threading.Timer(0.1, looking.release).start()
+    with run.lock():
+        pass
 
 
 def test_watch_redraws_in_a_terminal(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,12 @@ def assemble(
         list[str] | None,
         typer.Option("--to", metavar="FORMATS", help="Also export, with commas between: onnx,pt2,safetensors."),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Also measure what the run offers without the assembler: its ledger, and chance."
+        ),
+    ] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +55,9 @@ def assemble(
     opened, host = Run.open(find_run(run, runs)), Host.load()
     formats = wanted_formats(to) if to else []
     with show_progress() as progress:
-        assembled = assemble_network(opened, constraint or [], classes or [], host=host, progress=progress)
+        assembled = assemble_network(
+            opened, constraint or [], classes or [], host=host, progress=progress, compare=compare
+        )
     exported = [export_assembled(opened, assembled, formats, host=host)] if formats else []
     if as_json:
         print_json({**assembled.result, "exports": describe_exports(exported)})
@@ -65,6 +73,8 @@ def _print(result: dict[str, Any], exported: list[ExportResult]) -> None:
     rows = [(name, format_value(name, cost["value"], cost["unit"])) for name, cost in result["costs"].items()]
     rows += [(f"{part} error", f"{metrics['error']:.2%}") for part, metrics in result["quality"].items()]
     print_table(f"Assembled for the classes {', '.join(result['classes'])}", ["measured", ""], rows, right=[1])
+    if "controls" in result:
+        _print_controls(result)
     seconds = result["seconds"]
     print_result(f"Network:    {result['id']} ({result['source']})")
     print_result(f"Limits:     {', '.join(result['constraints'])}")
@@ -75,3 +85,19 @@ def _print(result: dict[str, Any], exported: list[ExportResult]) -> None:
     )
     if not exported:
         print_result("Next:       the same command with --to onnx,pt2 writes it")
+
+
+def _print_controls(result: dict[str, Any]) -> None:
+    ledger, random = result["controls"]["ledger"], result["controls"]["random"]
+    rows = [("assembled", *(f"{result['quality'][part]['error']:.2%}" for part in ("validation", "test")))]
+    if ledger is not None:
+        rows.append((f"best of the ledger, {ledger['id']}", *_errors(ledger)))
+    if random is not None:
+        rows.append((f"{random['networks']} random networks, mean", *_errors(random)))
+    print_table(
+        "Within the limits, without the assembler", ["network", "validation error", "test error"], rows, right=[1, 2]
+    )
+
+
+def _errors(control: dict[str, Any]) -> tuple[str, str]:
+    return f"{control['errors']['validation']:.2%}", f"{control['errors']['test']:.2%}"

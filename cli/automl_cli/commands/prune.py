@@ -54,8 +54,9 @@ def prune(
 ) -> None:
     """Prune models of a finished run while they are trained on; write tickets and weights.
 
-    Masked weights are zeros: they make a model smaller to store, not faster to run. Only --granularity channel takes parts out,
-    proven not to change the masked model. The same command again goes on where it stopped.
+    Masked weights are zeros: they make a model smaller to store, not faster to run. Only --granularity channel and the penalty
+    of the schedule supertickets take parts out, proven not to change the masked model. The same command again goes on where it
+    stopped.
     """
     from automl.host import Host
     from automl.run_folder import Run

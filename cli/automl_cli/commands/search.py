@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,24 +135,37 @@ def run_resolved(job: JobConfig, folder: Path, *, overwrite: bool) -> None:
 
 
 def show_run(folder: Path, runs: Path, *, as_json: bool, **further: Any) -> None:
-    """Prints the front of a finished run, and what can be done with it; as JSON with ``further`` entries."""
+    """Prints the front of a finished run, and what can be done with it; as JSON with ``further`` entries.
+
+    Raises:
+        AutomlError: the front is empty; it is printed all the same.
+    """
+    from automl.errors import AutomlError
     from automl.report import read_run
 
     record = read_run(folder, trials=False)
-    page = folder / "report.html"
+    page, knee = folder / "report.html", record.member(None)
     if as_json:
         print_json(
             {"run": folder.name, "folder": str(folder), "report": str(page), "front": front_summary(record), **further}
         )
-        return
-    print_front(record, limit=ROWS)
-    name = folder.name if runs == Path("runs") else str(folder)
-    knee = record.member(None)
-    if knee is None:
-        print_result("The front is empty.")
     else:
-        print_result(f"Knee:   {knee.id}")
-    print_result(f"Report: {page}")
-    if knee is not None:
+        print_front(record, limit=ROWS)
+        if knee is not None:
+            print_result(f"Knee:   {knee.id}")
+        print_result(f"Report: {page}")
+    if knee is None:
+        raise AutomlError(f"{folder}: the front is empty: {_why_empty(record.summary['trials'])}.")
+    if not as_json:
+        name = folder.name if runs == Path("runs") else str(folder)
         print_result(f"Next:   automl export {name} --pick knee --to onnx,pt2")
         print_result(f"        automl measure {name} --pick all-front --runtime onnxruntime")
+
+
+def _why_empty(trials: Mapping[str, Any]) -> str:
+    if not trials["complete"]:
+        return f"all {trials['failed']} candidates failed; the notes tell why"
+    return (
+        f"none of {trials['complete']} measured candidates met all constraints; loosen them under another --name, or raise "
+        "--trials"
+    )

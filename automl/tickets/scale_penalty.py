@@ -1,0 +1,233 @@
+"""Architecture search inside a training: channels whose normalisation a penalty drives to zero are lost for good.
+
+A batch normalisation multiplies each of its channels by a scale. The penalty pulls all scales towards zero, those of channels
+that cost much harder than others; where the loss does not hold against it, the channel dies.
+
+Source:
+    You et al. 2022, SuperTickets, arXiv:2207.03677, section 3.2; L1 norm of batch-norm scales: Liu et al. 2017, Network slimming,
+    arXiv:1708.06519, section 3. Deviations: the cost of a channel is that in the whole network, measured once, where the
+    reference counts tokens of attention anew in each step; dead channels are masked when they die and taken out after the
+    training, so optimiser and moving average need no surgery; the shift of a dead channel is set to zero with its scale.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+
+from automl.errors import ExportError
+from automl.objectives.macs import count_macs
+from automl.tickets.channels import ChannelGroup, prove_removal, remove_channels
+from automl.tickets.masks import Masks
+
+__all__ = ["ScalePenalty", "ScaledChannels", "find_scaled_channels"]
+
+
+@dataclass(frozen=True)
+class ScaledChannels:
+    """Channels that go silent when their scales are zero.
+
+    Attributes:
+        group: the layers that have the channels in common.
+        norms: the normalisations whose scales and shifts suffice for that; as few as can be.
+        macs: multiply-accumulates that the network does for one of the channels.
+        bypassed: whether the network still answers differently to different inputs without any of them.
+    """
+
+    group: ChannelGroup
+    norms: tuple[str, ...]
+    macs: int
+    bypassed: bool
+
+
+def find_scaled_channels(
+    model: nn.Module, groups: Sequence[ChannelGroup], inputs: Sequence[Tensor]
+) -> list[ScaledChannels]:
+    """Returns the groups whose channels their own normalisations can silence; tried, not assumed.
+
+    Args:
+        model: an extracted subnetwork; not changed.
+        groups: channels of it that can be taken out.
+        inputs: inputs to try it on.
+    """
+    found, whole = [], count_macs(model, inputs)
+    for group in groups:
+        norms = _silencing_norms(model, group, inputs)
+        if norms:
+            macs = whole - _macs_without_one(model, group, inputs)
+            found.append(ScaledChannels(group, norms, macs, _bypassed(model, group, inputs)))
+    return found
+
+
+@final
+class ScalePenalty:
+    """Adds ``ρ(t) · Σ c_u |γ_u|`` to the loss, over all channels u, and buries the channels whose scales have become small.
+
+    ``c_u`` is the cost of a channel in multiply-accumulates over the mean of all channels, so dear channels die first. ρ rises
+    linearly from 0 to its full value.
+
+    Args:
+        channels: the channels, at least one group.
+        network: the network that is trained.
+        strength: ρ after the warm-up.
+        warmup_steps: steps in which ρ rises.
+        threshold: largest ``|γ|`` of a dead channel.
+
+    Attributes:
+        costs: ``c_u`` of each group.
+        dead: for each group which channels are dead.
+        parameters: the parameters of the network by name.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[ScaledChannels],
+        network: nn.Module,
+        *,
+        strength: float,
+        warmup_steps: int,
+        threshold: float,
+    ) -> None:
+        self._channels: Final = tuple(channels)
+        self._strength: Final = strength
+        self._warmup_steps: Final = warmup_steps
+        self._threshold: Final = threshold
+        self.parameters: Final[Mapping[str, Tensor]] = dict(network.named_parameters())
+        units = sum(one.group.units for one in channels)
+        mean = sum(one.group.units * one.macs for one in channels) / units
+        self.costs: Final = tuple(one.macs / max(mean, 1e-12) for one in channels)
+        self.dead: Final = [torch.zeros(one.group.units, dtype=torch.bool) for one in channels]
+
+    @property
+    def total(self) -> int:
+        """Number of channels."""
+        return sum(len(dead) for dead in self.dead)
+
+    @property
+    def alive(self) -> int:
+        """Number of channels that are not dead."""
+        return self.total - sum(int(dead.sum()) for dead in self.dead)
+
+    def strength(self, step: int) -> float:
+        """Returns ρ in the step that comes after ``step`` steps."""
+        return self._strength * min(1.0, step / max(1, self._warmup_steps))
+
+    def loss(self, step: int) -> Tensor:
+        """Returns the penalty in the step that comes after ``step`` steps, a scalar."""
+        sums = [
+            cost * self.parameters[f"{norm}.weight"].abs().sum()
+            for one, cost in zip(self._channels, self.costs, strict=True)
+            for norm in one.norms
+        ]
+        return self.strength(step) * torch.stack(sums).sum()
+
+    @torch.no_grad()
+    def bury(self, *readings: Mapping[str, Tensor]) -> Masks:
+        """Declares channels dead whose scales are small in every reading, for good.
+
+        Of a group that nothing bypasses the strongest channel lives on.
+
+        Args:
+            readings: values by parameter name, such as averaged ones; those of the network if none is given.
+
+        Returns:
+            For each weight of channels that are dead, which entries belong to them.
+        """
+        for one, dead in zip(self._channels, self.dead, strict=True):
+            largest = torch.stack(
+                [
+                    values[f"{norm}.weight"].abs().cpu()
+                    for values in readings or (self.parameters,)
+                    for norm in one.norms
+                ]
+            ).amax(0)
+            dying = dead | (largest <= self._threshold)
+            if dying.all() and not one.bypassed:
+                dying[int(largest.masked_fill(dead, -1.0).argmax())] = False
+            dead |= dying
+        return self.lost()
+
+    def lost(self) -> Masks:
+        """Returns for each weight of channels that are dead which entries belong to them."""
+        lost: Masks = {}
+        for one, dead in zip(self._channels, self.dead, strict=True):
+            if not dead.any():
+                continue
+            for name, axis in one.group.weights:
+                weight = self.parameters[name]
+                if name not in lost:
+                    lost[name] = torch.zeros_like(weight, dtype=torch.bool)
+                lost[name].index_fill_(axis, dead.nonzero().flatten().to(weight.device), True)
+        return lost
+
+    @torch.no_grad()
+    def silence(self, values: Mapping[str, Tensor] | None = None) -> None:
+        """Makes scale and shift of dead channels exactly zero, in the network or in other values by parameter name."""
+        for one, dead in zip(self._channels, self.dead, strict=True):
+            for name in (f"{norm}.{part}" for norm in one.norms for part in ("weight", "bias")):
+                tensor = (self.parameters if values is None else values)[name]
+                tensor.masked_fill_(dead.to(tensor.device), 0.0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns which channels are dead."""
+        return {f"dead {number}": dead for number, dead in enumerate(self.dead)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over what ``state_dict`` returned; raises ``KeyError`` or ``RuntimeError`` if it is of other channels."""
+        for number, dead in enumerate(self.dead):
+            dead.copy_(state[f"dead {number}"])
+
+
+def _silencing_norms(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> tuple[str, ...]:
+    """The fewest normalisations, found by leaving one out after the other; none if all together do not suffice."""
+    modules = dict(model.named_modules())
+    norms = [name for name in group.norms if getattr(modules[name], "weight", None) is not None]
+    if not norms or not _silent(model, group, norms, inputs):
+        return ()
+    for name in tuple(norms):
+        fewer = [other for other in norms if other != name]
+        if fewer and _silent(model, group, fewer, inputs):
+            norms = fewer
+    return tuple(norms)
+
+
+def _silent(model: nn.Module, group: ChannelGroup, norms: Sequence[str], inputs: Sequence[Tensor]) -> bool:
+    """Every other channel at once: the rest of the group is there to hear one that is not silent."""
+    some = torch.arange(0, group.units, 2)
+    scaled = copy.deepcopy(model)
+    _zero(scaled, [(f"{norm}.{part}", 0) for norm in norms for part in ("weight", "bias")], some)
+    try:
+        prove_removal(_without_weights(model, group, some), scaled, inputs)
+    except (ExportError, RuntimeError):
+        return False
+    return True
+
+
+@torch.no_grad()
+def _bypassed(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> bool:
+    outputs = _without_weights(model, group, torch.arange(group.units)).eval()(*inputs)
+    return bool((outputs - outputs[:1]).abs().max() > 0)
+
+
+def _macs_without_one(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> int:
+    smaller = copy.deepcopy(model)
+    remove_channels(smaller, group, torch.tensor([0]))
+    return count_macs(smaller, inputs)
+
+
+def _without_weights(model: nn.Module, group: ChannelGroup, channels: Tensor) -> nn.Module:
+    masked = copy.deepcopy(model)
+    _zero(masked, group.weights, channels)
+    return masked
+
+
+@torch.no_grad()
+def _zero(model: nn.Module, names: Sequence[tuple[str, int]], channels: Tensor) -> None:
+    parameters = dict(model.named_parameters())
+    for name, axis in names:
+        parameters[name].index_fill_(axis, channels.to(parameters[name].device), 0.0)
