@@ -1,6 +1,6 @@
 """Large and sparse, or small and dense? Tickets of all kinds at equal numbers of parameters that are not zero, on digits.
 
-    python benchmarks/tickets.py [--model mlp|tiny] [--seeds 5] [--epochs 60] [--sparsity 0.9 0.95 0.98] [--only TEXT]
+    python benchmarks/tickets.py [--model mlp|tiny] [--seeds 5] [--epochs 60] [--sparsity 0.9 0.95 0.98] [--only NAME ...]
 
 Every row is one training from random weights, with the same data order, optimiser, schedule and epochs for all contestants of a
 seed. ``mlp`` is 64-128-128-10; ``tiny`` is the largest network of the space image/tiny (needs automl-vision). The
@@ -292,7 +292,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--sparsity", type=float, nargs="+", default=[0.9, 0.95, 0.98])
-    parser.add_argument("--only", default="", help="run the contestants whose name contains this text")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="names of contestants; left out: all")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
     arguments = parser.parse_args()
     rows = read_rows(arguments.results)
@@ -305,7 +305,7 @@ def main() -> None:
             jobs += [(name, sparsity, build) for name, build in contestants(family, sparsity, arguments.epochs).items()]
         for name, sparsity, build in jobs:
             key = (arguments.model, name, sparsity, seed, arguments.epochs)
-            if key in done or arguments.only not in name:
+            if key in done or (arguments.only and name not in arguments.only):
                 continue
             rows.append(run(family, name, build, task=task, sparsity=sparsity, seed=seed, epochs=arguments.epochs))
             write_rows(arguments.results, rows)
