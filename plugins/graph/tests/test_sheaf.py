@@ -247,7 +247,7 @@ def test_macs_count_products_with_diagonal_maps() -> None:
             features: Tensor = module(Graph(x, edge_index)).x
             return features
 
-    assert count_macs(Network(), data) == nodes + 4 * pairs * d * f
+    assert count_macs(Network(), (data.x, data.edge_index)) == nodes + 4 * pairs * d * f
 
 
 @pytest.mark.parametrize(
