@@ -67,6 +67,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.gmn",
+            summary="Graph Mamba: nodes in a row, read by selective state space layers",
+            target="automl_graph.blocks.gmn:GMN",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.mlp",
             summary="Linear layer and ReLU on every node, without edges",
             target="automl_graph.blocks.mlp:MLP",
