@@ -1,7 +1,7 @@
 """Selective state space models on sequences: scans, the differentiable operator and the block."""
 
 from automl_graph.ssm.block import BiSelectiveSSM, SelectiveSSM
-from automl_graph.ssm.scan import chunked_scan, doubling_scan, nested_scan, sequential_scan
+from automl_graph.ssm.scan import chunked_scan, doubling_scan, sequential_scan
 from automl_graph.ssm.selective import selective_scan
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "SelectiveSSM",
     "chunked_scan",
     "doubling_scan",
-    "nested_scan",
     "selective_scan",
     "sequential_scan",
 ]

@@ -7,25 +7,17 @@ Steps compose associatively: ``(a2, b2) after (a1, b1)`` is ``(a2 a1, a2 b1 + b2
 |---|---|---|---|
 | ``sequential_scan`` | L | L | short sequences in large batches |
 | ``chunked_scan`` | about 2 sqrt(L) | L | long sequences |
-| ``doubling_scan`` | log2(L) | L log2(L) | comparison only |
-| ``nested_scan`` | 24, whatever the length | about 5 L | tracing, where the length is not known |
+| ``doubling_scan`` | log2(L), or any fixed number | L log2(L) | tracing, where the length is not known |
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LONGEST_NESTED", "chunk_length", "chunked_scan", "doubling_scan", "nested_scan", "sequential_scan"]
-
-_CHUNK: Final = 16
-_LEVELS: Final = 6
-LONGEST_NESTED: Final = (_CHUNK - 2) * _CHUNK ** (_LEVELS - 1)
-"""Length up to which ``nested_scan`` works, 14.7 million."""
+__all__ = ["chunk_length", "chunked_scan", "doubling_scan", "sequential_scan"]
 
 
 def sequential_scan(a: Tensor, b: Tensor) -> Tensor:
@@ -38,9 +30,24 @@ def sequential_scan(a: Tensor, b: Tensor) -> Tensor:
     return states
 
 
-def doubling_scan(a: Tensor, b: Tensor) -> Tensor:
-    """Composes every step with the one before, then with the two before, and so on (Hillis and Steele 1986)."""
-    return _doubled(a, b, axis=1)[1]
+def doubling_scan(a: Tensor, b: Tensor, *, rounds: int | None = None) -> Tensor:
+    """Composes every step with the one before, then with the two before, and so on (Hillis and Steele 1986).
+
+    Args:
+        a: factors, ``(rows, length, *)``.
+        b: terms, in the same shape.
+        rounds: how often the reach is doubled; covers lengths up to ``2 ** rounds``. Left out, as often as this length needs.
+            With a given number no operation depends on the length, so that a tracer may leave it open.
+    """
+    length = b.shape[1]
+    position = torch.arange(length, device=b.device)
+    # Nothing comes before the first step, so its factor may be 0; then no step reaches past the beginning.
+    a = a * (position > 0).to(a.dtype).view(-1, *[1] * (a.dim() - 2))
+    for round_ in range((length - 1).bit_length() if rounds is None else rounds):
+        before = (position - 2**round_).clamp(min=0)
+        b = torch.addcmul(b, a, b.index_select(1, before))
+        a = a * a.index_select(1, before)
+    return b
 
 
 def chunk_length(length: int) -> int:
@@ -71,42 +78,8 @@ def chunked_scan(a: Tensor, b: Tensor) -> Tensor:
     return local.addcmul_(decay, start[:, :, None]).flatten(1, 2)[:, :length]
 
 
-def nested_scan(a: Tensor, b: Tensor) -> Tensor:
-    """Scans chunks of 16 by doubling, then the sequence of their last states in the same way, six levels deep.
-
-    The number of operations does not depend on the length, so a traced network takes sequences of any length up to
-    ``LONGEST_NESTED``; longer ones end in an error.
-    """
-    return _nested(a, b, _LEVELS)
-
-
-def _nested(a: Tensor, b: Tensor, levels: int) -> Tensor:
-    length = b.shape[1]
-    # Two chunks more than are needed keep a tracer from taking 0 or 1 chunks for the general case.
-    chunks = 1 if levels == 1 else length // _CHUNK + 2
-    a, b = (_split(x, chunks, _CHUNK, fill) for x, fill in ((a, 1.0), (b, 0.0)))
-    decay, states = _doubled(a, b, axis=2)
-    if levels > 1:
-        ends = _nested(decay[:, :, -1], states[:, :, -1], levels - 1)
-        start = torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
-        states = states + decay * start[:, :, None]
-    return states.flatten(1, 2)[:, :length]
-
-
 def _split(x: Tensor, chunks: int, chunk: int, fill: float) -> Tensor:
     """Returns ``(rows, chunks, chunk, *)``, filled up with ``fill`` at the end."""
     missing = chunks * chunk - x.shape[1]
     padded = F.pad(x, [0, 0] * (x.dim() - 2) + [0, missing], value=fill)
     return padded.reshape(x.shape[0], chunks, chunk, *x.shape[2:])
-
-
-def _doubled(a: Tensor, b: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Returns products of ``a`` and states along an axis of known length."""
-    length, shift = b.shape[axis], 1
-    while shift < length:
-        before = [0, 0] * (b.dim() - 1 - axis) + [shift, 0]
-        kept = length - shift
-        b = torch.addcmul(b, a, F.pad(b.narrow(axis, 0, kept), before))
-        a = a * F.pad(a.narrow(axis, 0, kept), before, value=1.0)
-        shift *= 2
-    return a, b

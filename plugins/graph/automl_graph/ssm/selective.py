@@ -15,12 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
-from automl_graph.ssm.scan import chunk_length, chunked_scan, nested_scan, sequential_scan
+from automl_graph.ssm.scan import chunk_length, chunked_scan, doubling_scan, sequential_scan
 
 __all__ = ["selective_scan"]
 
 _SHORT: Final = 64
 """Up to this length single steps are faster than chunks."""
+_ROUNDS: Final = 20
+"""Makes traced networks right up to a million nodes; each round more makes conversions slower."""
 
 
 def selective_scan(step: Tensor, rate: Tensor, write: Tensor, read: Tensor, x: Tensor, first: Tensor) -> Tensor:
@@ -148,5 +150,5 @@ def _traced(step: Tensor, rate: Tensor, write: Tensor, read: Tensor, x: Tensor, 
             states.append(state)
         stacked = torch.stack(states, dim=1)
     else:
-        stacked = nested_scan(decay, added)
+        stacked = doubling_scan(decay, added, rounds=_ROUNDS)
     return torch.matmul(stacked, read[..., None]).squeeze(-1)
