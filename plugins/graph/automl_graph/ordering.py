@@ -53,7 +53,10 @@ def node_sequences(
     number = torch.arange(nodes, device=target.device)
     tie = torch.randperm(nodes, device=target.device) if shuffle_ties else number
     if key == "degree":
-        value, values = scatter(torch.ones_like(target), target, dim=0, dim_size=nodes, reduce="sum"), target.shape[0] + 1
+        value, values = (
+            scatter(torch.ones_like(target), target, dim=0, dim_size=nodes, reduce="sum"),
+            target.shape[0] + 1,
+        )
     else:
         value, values = scrambled(tie, 1), _PRIME
     graph = torch.zeros_like(number) if batch is None else batch

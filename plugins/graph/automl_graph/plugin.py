@@ -93,6 +93,15 @@ def automl_families() -> list[Family]:
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
+        Family(
+            name="graph.tangnn",
+            summary="TANGNN: neighbours beside attention to the m best-scored nodes of the graph",
+            target="automl_graph.blocks.tangnn:TANGNN",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
     ]
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast, final
 
-import torch
 from torch import Tensor, nn
 
 from automl import elastic
-from automl.space import Categorical, Guard, Ordinal, Scalar, SizeLike, as_categorical, as_ordinal, largest_value
+from automl.space import Categorical, Scalar, SizeLike, as_categorical, as_ordinal, largest_value
 from automl_graph.blocks.edge_mixing import GINE, GatedGCN, NoMixing
-from automl_graph.options import choices_of, current_choice, require_choice, require_number, require_share
+from automl_graph.options import current_choice, require_choice, require_number, require_share
 from automl_graph.ordering import node_sequences
 from automl_graph.signal import Graph
 from automl_graph.ssm import BiSelectiveSSM
@@ -101,7 +100,13 @@ class GMN(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, counts in (("hidden", hidden), ("layers", layers), ("expand", expand), ("states", states), ("kernel", kernel)):
+        for name, counts in (
+            ("hidden", hidden),
+            ("layers", layers),
+            ("expand", expand),
+            ("states", states),
+            ("kernel", kernel),
+        ):
             require_number(name, counts, smallest=1)
         require_choice("direction", direction, ("bi", "forward"))
         require_choice("mpnn", mpnn, _MIXINGS)

@@ -13,6 +13,7 @@ Steps compose associatively: ``(a2, b2) after (a1, b1)`` is ``(a2 a1, a2 b1 + b2
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
