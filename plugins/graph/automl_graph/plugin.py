@@ -76,6 +76,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.mamba_gps",
+            summary="Mamba over nodes sorted by degree, beside gated message passing",
+            target="automl_graph.blocks.gmn:GraphMambaGPS",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.mlp",
             summary="Linear layer and ReLU on every node, without edges",
             target="automl_graph.blocks.mlp:MLP",

@@ -55,7 +55,7 @@ class GINE(nn.Module):
 
 @final
 class GatedGCN(nn.Module):
-    """``relu(A x_i + sum_j g_ij * B x_j / (sum_j g_ij + 1e-6))`` with gates ``g_ij = sigmoid(D x_i + E x_j)``, feature by feature.
+    """``relu(A x_i + sum_j g_ij * B x_j / (sum_j g_ij + 1e-6))`` with gates ``g_ij = sigmoid(D x_i + E x_j)``, by feature.
 
     Args:
         width: width of the features.

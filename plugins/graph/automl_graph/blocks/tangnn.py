@@ -44,8 +44,8 @@ class _Layer(nn.Module):
     """Neighbourhood branch and Top-m branch; gives their concatenation, ``2 * width`` features.
 
     ``near_first`` scores and selects by what the neighbourhood branch gives, ``tokens_first`` hands what the tokens give to the
-    neighbourhood branch; otherwise both read the same input. With ``tokens=None`` the layer has no tokens of its own and passes on
-    those of the first one.
+    neighbourhood branch; otherwise both read the same input. With ``tokens=None`` the layer has no tokens of its own and
+    passes on those of the first one.
     """
 
     def __init__(
@@ -158,9 +158,9 @@ class TANGNN(nn.Module):
         heads: attention heads; every choice divides every width.
         aux: ``random_fixed``, ``orthogonal_update`` or ``gated``.
         local_conv: ``sage``, ``gcn`` or ``gat``.
-        variant: ``chained``; ``concat``: the perceptron reads the tokens' outputs of all layers; ``first``: tokens in the first layer
-            only; ``near_first``: tokens are selected among the outputs of the convolution; ``tokens_first``: the convolution also
-            reads what the tokens gave. Variants share no weights.
+        variant: ``chained``; ``concat``: the perceptron reads what the tokens gave in all layers; ``first``: tokens in the first
+            layer only; ``near_first``: tokens are selected among the outputs of the convolution; ``tokens_first``: the
+            convolution also reads what the tokens gave. Variants share no weights.
         feed_forward: transformer layer around the attention, as in the paper.
         dropout: share of features dropped in training, behind each branch.
 

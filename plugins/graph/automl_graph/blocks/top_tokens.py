@@ -100,8 +100,8 @@ class TopTokens(nn.Module):
         mode: ``cross``: every node attends to the tokens; ``broadcast``: tokens attend to each other, and all nodes get their
             mean; ``window``: every node attends to the m nodes nearest to it in the ranking.
         heads: attention heads; divide ``width``.
-        auxiliary: ``random_fixed``: a stays as it was drawn; ``orthogonal_update``: a is kept orthogonal to the mean of the features
-            in training; ``gated``: tokens are multiplied by ``tanh`` of their score, so a is trained.
+        auxiliary: ``random_fixed``: a stays as it was drawn; ``orthogonal_update``: a is kept orthogonal to the mean of the
+            features in training; ``gated``: tokens are multiplied by ``tanh`` of their score, so a is trained.
         feed_forward: add the attended features to the projected ones, normalise, and add a perceptron of four times the width.
 
     Shape:

@@ -24,7 +24,7 @@ _SMALLEST_STEP, _LARGEST_STEP = 1e-3, 1e-1
 class SelectiveSSM(nn.Module):
     """Mamba in one direction: what a position gives depends on itself and the positions before it.
 
-    ``z = silu(conv(W_in u))``, ``y = scan(z) + D z``, ``out = W_out (y * silu(W_gate u))``; step sizes, ``B`` and ``C`` of the scan
+    ``z = silu(conv(W_in u))``, ``y = scan(z) + D z``, ``out = W_out (y * silu(W_gate u))``; ``B`` and ``C`` of the scan
     are linear in ``z``, ``step = softplus(W_step2 W_step z + b)`` and ``A = -exp(A_log)``.
 
     Args:
