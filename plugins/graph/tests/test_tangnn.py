@@ -136,7 +136,7 @@ def test_without_edges_nodes_still_meet_through_tokens(mode: str) -> None:
 def test_selected_nodes_are_seen_from_anywhere_and_others_within_hops_only() -> None:
     """Check 6: two layers of the variant with tokens in the first one only, on a path."""
     module, edges, nodes = block(variant="first", m=2), path_graph(30), 30
-    x = graph(3, nodes).x.requires_grad_()
+    x = graph(3, nodes).x.abs().requires_grad_()
     far = module.network.layers.active()[0].far  # type: ignore[union-attr]
     selected = set(far.scores(x).argsort(descending=True)[:2].tolist())
     out = module(Graph(x, edges)).x
