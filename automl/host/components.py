@@ -143,7 +143,8 @@ class Family(Importable):
     Attributes:
         accepts: signal kind that the block takes, such as ``"image"``.
         produces: signal kind that it gives, or ``"logits"`` for a head.
-        by_name_only: no candidate where a slot takes any block (``"*"``); for blocks that are whole networks.
+        by_name_only: no candidate where a slot takes any block (``"*"``); for blocks that are whole
+            networks, or too costly to be tried in every space.
     """
 
     kind: ClassVar[str] = "family"

@@ -10,6 +10,7 @@ from automl_graph.blocks.gatv2 import GATv2
 from automl_graph.blocks.gcn import GCN
 from automl_graph.blocks.gcnii import GCNII
 from automl_graph.blocks.gin import GIN
+from automl_graph.blocks.gmn import GMN, GraphMambaGPS
 from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.blocks.kpath import KPath
 from automl_graph.blocks.lcm import LCM
@@ -19,6 +20,7 @@ from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
 from automl_graph.blocks.sheaf import Sheaf
 from automl_graph.blocks.sheaf_ode import SheafODE
+from automl_graph.blocks.tangnn import TANGNN
 from automl_graph.blocks.transformer import GraphTransformer
 
 __all__ = [
@@ -29,13 +31,16 @@ __all__ = [
     "GCN",
     "GCNII",
     "GIN",
+    "GMN",
     "LCM",
     "LINKX",
     "MLP",
     "SAGE",
+    "TANGNN",
     "Cheb",
     "DAGNNHead",
     "GATv2",
+    "GraphMambaGPS",
     "GraphReadout",
     "GraphTransformer",
     "KPath",
