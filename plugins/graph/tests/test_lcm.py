@@ -148,7 +148,7 @@ def test_probe_is_zero_for_monoids_and_not_for_a_random_cell() -> None:  # check
 
 
 def trained(weight: float, seed: int) -> tuple[LCMAggregator, nn.Module]:
-    """Learns to tell the maximum of sets of numbers, with a weight on associativity; returns what makes messages of numbers, too."""
+    """Learns to tell the maximum of sets of numbers, with a weight on associativity; also returns what makes the messages."""
     torch.manual_seed(seed)
     module = LCMAggregator(8, associativity=weight)
     out, enter = nn.Linear(8, 1), nn.Sequential(nn.Linear(1, 8), nn.Tanh())
