@@ -97,7 +97,7 @@ def standalone(space: str, seed: int, options: argparse.Namespace, host: Host, r
 def epoch_seconds(job: JobConfig, parts: JobParts, host: Host) -> float:
     """Processor time of a training of one epoch, validation included."""
     task, supernet = task_and_supernet(job, parts, host)
-    config = job.training.model_copy(update={"epochs": 1, "validation_samples": 1, "calibration_samples": 2})
+    config = job.training.model_copy(update={"epochs": 1, "validation_samples": 2, "calibration_samples": 2})
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         train(supernet, task, config, strategy=parts.strategy, folder=Path(folder), seed=job.seed, device="cpu")

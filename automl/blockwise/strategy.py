@@ -84,6 +84,11 @@ class Blockwise(Strategy):
         self._known: Final[WeakKeyDictionary[Supernet, _Parts]] = WeakKeyDictionary()
 
     def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:
+        if config.validation_samples == 1:
+            raise ConfigError(
+                "training.validation_samples: strategy 'blockwise' rates paths by statistics of held-out samples, which need at "
+                "least 2."
+            )
         stages = searched_stages(supernet.network)
         if supernet.companion is None:
             supernet.companion = Siamese(

@@ -190,3 +190,8 @@ def test_a_network_without_stages_is_refused(strategy, config):
     supernet = Supernet(elastic.Linear(3, Ordinal(4, 7)))
     with pytest.raises(ConfigError, match="Linear has no stages to train one after another; choose a space of slots"):
         strategy.prepare(supernet, config)
+
+
+def test_one_held_out_sample_is_too_few(strategy, config, new_supernet):
+    with pytest.raises(ConfigError, match=r"training\.validation_samples.*at least 2"):
+        strategy.prepare(new_supernet(), config.model_copy(update={"validation_samples": 1}))
