@@ -58,8 +58,11 @@ def _check_signature(family: Family, host: Host) -> None:
     parameters = list(inspect.signature(family.load()).parameters.values())
     names = [p.name for p in parameters[:2]]
     expect(names == ["inp", "out"], f"the first parameters must be 'inp' and 'out', they are {names}.")
+    facts = host.find("signal", family.accepts).load()().facts()
     for option in parameters[2:]:
         expect(option.kind is option.KEYWORD_ONLY, f"option {option.name!r} must be keyword-only.")
+        if option.name in facts:
+            continue
         expect(option.default is not option.empty, f"option {option.name!r} needs a default that works.")
     stride = next((p for p in parameters if p.name == "stride"), None)
     expect(stride is None or stride.default == 1, "the default of 'stride' must be 1.")
