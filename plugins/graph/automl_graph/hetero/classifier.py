@@ -28,6 +28,11 @@ class HeteroClassifier(nn.Module):
 
     Specialised:
         The same head with ``nn.Linear``.
+
+    Example:
+        >>> graph = HeteroGraph((torch.randn(2, 4), torch.randn(5, 4)), ())
+        >>> HeteroClassifier(4, 3, schema=Schema(("paper", "author"), ()))(graph).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, inp: SizeLike, out: int, *, schema: Schema) -> None:
