@@ -41,6 +41,11 @@ def automl_signals() -> list[SignalKind]:
             summary="Node features [N, F] and edges [2, E]",
             target="automl_graph.signal:GraphFormat",
         ),
+        SignalKind(
+            name="hetero-graph",
+            summary="Node features of several types and edges of several relations",
+            target="automl_graph.hetero.signal:HeteroFormat",
+        ),
     ]
 
 
