@@ -88,7 +88,7 @@ def test_loss_falls_on_a_real_network_and_ranks_held_out_links() -> None:
         optimiser.zero_grad()
         losses[0].backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        values.append(float(losses[0]))
+        values.append(losses[0].item())
     assert abs(values[0] - np.log(2)) < 0.2
     assert np.mean(values[-10:]) < values[0] - 0.03
 
