@@ -64,11 +64,31 @@ def automl_families() -> list[Family]:
                 extra=_EXTRA,
             )
             for name, summary, target, produces in (
-                ("han", "Attention inside relations or meta-paths, then one weight for each", "han:HAN", "hetero-graph"),
-                ("hetero_mlp", "Linear layer and ReLU on every node, one for each type, without edges", "mlp:HeteroMLP", "hetero-graph"),
+                (
+                    "han",
+                    "Attention inside relations or meta-paths, then one weight for each",
+                    "han:HAN",
+                    "hetero-graph",
+                ),
+                (
+                    "hetero_mlp",
+                    "Linear layer and ReLU on every node, one for each type, without edges",
+                    "mlp:HeteroMLP",
+                    "hetero-graph",
+                ),
                 ("hgt", "Attention over all relations at once, with matrices for each", "hgt:HGT", "hetero-graph"),
-                ("latte", "Attention over relations that it composes itself, order by order", "latte:LATTE", "hetero-graph"),
-                ("hetero_classifier", "Linear layer on every node of the classified type (head)", "classifier:HeteroClassifier", "logits"),
+                (
+                    "latte",
+                    "Attention over relations that it composes itself, order by order",
+                    "latte:LATTE",
+                    "hetero-graph",
+                ),
+                (
+                    "hetero_classifier",
+                    "Linear layer on every node of the classified type (head)",
+                    "classifier:HeteroClassifier",
+                    "logits",
+                ),
                 ("latte_head", "The whole LATTE network on class scores (head)", "latte:LATTEHead", "logits"),
             )
         ),

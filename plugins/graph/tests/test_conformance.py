@@ -13,9 +13,7 @@ CANCELS = (
     "tested with a nonlinearity in test_latte.py"
 )
 EXEMPT = {
-    **dict.fromkeys(
-        ("graph.latte", "graph.latte_head"), {"gradient reaches all active weights and no other": CANCELS}
-    ),
+    **dict.fromkeys(("graph.latte", "graph.latte_head"), {"gradient reaches all active weights and no other": CANCELS}),
     "graph-contrastive": {
         "reports finite losses": NEEDS_GRAPHS,
         "gradient reaches what it ran and nothing else": NEEDS_GRAPHS,

@@ -61,7 +61,10 @@ def test_archive_gives_types_relations_and_splits(tmp_path: Path) -> None:
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"edges__paper__autor": np.array([[0], [0]])}, "unknown type 'autor'.*Did you mean 'author'"),
-    ({"edges__paper__author": np.array([[0, 1], [2, 5]])}, "tails of type 'author': 1 edges end at nodes that do not exist.*5"),
+    (
+        {"edges__paper__author": np.array([[0, 1], [2, 5]])},
+        "tails of type 'author': 1 edges end at nodes that do not exist.*5",
+    ),
     ({"edges__paper__author": np.array([[-1], [2]])}, "heads of type 'paper'.*-1; expected 0 to 11"),
     ({"edges__paper__author": np.zeros((7, 2), int)}, r"shape \(7, 2\).*Transpose it"),
     ({"edges__paper__author": np.zeros((2, 7))}, "float64; expected integers"),
@@ -170,7 +173,12 @@ def test_inductive_training_does_not_see_nodes_of_other_parts() -> None:
         moved[1 - row, touched] = 0
         edges.append(moved)
     changed = type(data)(
-        data.name, data.types | {"paper": kind._replace(x=changed_x)}, data.relations, tuple(edges), data.y, data.class_names
+        data.name,
+        data.types | {"paper": kind._replace(x=changed_x)},
+        data.relations,
+        tuple(edges),
+        data.y,
+        data.class_names,
     )
     other = HeteroNodeClassification(changed, split, task._options)
     gradients = []

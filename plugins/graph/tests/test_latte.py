@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from automl.supernet import Supernet, auxiliary_losses
 from automl.testing.active_weights import active_weights
+from automl.testing.weights import randomise
 
 
 def schema_of(*pairs: str) -> Schema:
@@ -123,6 +124,7 @@ def test_sparse_and_traced_joins_equal_products_of_dense_matrices(seed: int, nod
             assert joined.index.shape[1] == int((expected > 0).sum())
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")  # torch-geometric's own sparse tensors
 def test_joined_edges_are_those_of_metapaths() -> None:
     from torch_geometric.data import HeteroData
     from torch_geometric.transforms import AddMetaPaths
@@ -287,7 +289,9 @@ def test_fewer_orders_are_the_first_columns_of_more() -> None:
     supernet = Supernet(head)
     graph = example(15, seed=10)
     name = next(n for n in supernet.space.dimensions if n.endswith("orders"))
-    small = supernet.extract(supernet.space.canonical({n: d.choices[0] for n, d in supernet.space.dimensions.items()} | {name: 1}))
+    small = supernet.extract(
+        supernet.space.canonical({n: d.choices[0] for n, d in supernet.space.dimensions.items()} | {name: 1})
+    )
     alone = LATTEHead(4, 5, schema=EXAMPLE_SCHEMA, orders=1, head_width=6).double().eval()
     weights = {k: v for k, v in head.state_dict().items() if k in alone.state_dict()}
     weights["linear.layers.0.weight"] = weights["linear.layers.0.weight"][:, :6]
@@ -302,17 +306,19 @@ def test_gradient_reaches_all_active_weights_where_scores_do_not_cancel() -> Non
     inputs = [t.double() if t.is_floating_point() else t for t in HeteroFormat().example(24, 5, torch.Generator())]
     for architecture in (supernet.space.smallest(), supernet.space.largest()):
         supernet.activate(architecture)
-        network.zero_grad(set_to_none=True)
-        graph = network(*inputs)
-        sum((x * torch.randn_like(x)).sum() for x in graph.x).backward()  # type: ignore[attr-defined, union-attr]
         active = active_weights(supernet, architecture)
         assert active is not None
-        for parameter_name, parameter in network.named_parameters():
-            inside = active[parameter_name]
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            assert not gradient[~inside].any()
-            if inside.any():
-                assert gradient[inside].any(), parameter_name
+        reached = {n: torch.zeros_like(p, dtype=torch.bool) for n, p in network.named_parameters()}
+        for seed in range(3):
+            randomise(network, seed=seed)
+            network.zero_grad(set_to_none=True)
+            graph = network(*inputs)
+            torch.stack([(x * torch.randn_like(x)).sum() for x in graph.x]).sum().backward()  # type: ignore[attr-defined]
+            for name, parameter in network.named_parameters():
+                if parameter.grad is not None:
+                    assert not parameter.grad[~active[name]].any()
+                    reached[name] |= parameter.grad != 0
+        assert not [name for name, inside in active.items() if inside.any() and not reached[name][inside].any()]
 
 
 def test_updates_of_the_labelled_type_alone_give_it_the_same_features() -> None:
@@ -353,7 +359,7 @@ def test_proximity_loss_starts_near_ln_2_for_each_half_and_is_added_in_training_
         network.train()
         network(graph)
     assert len(losses) == 2
-    assert float(losses[0]) == pytest.approx(np.log(2), abs=1e-6)
+    assert losses[0].item() == pytest.approx(np.log(2), abs=1e-6)
 
 
 def test_probe_reads_weights_that_sum_to_one_for_each_node() -> None:
@@ -383,7 +389,7 @@ def trained(task: HeteroNodeClassification, orders: int, steps: int) -> tuple[fl
 
 def test_first_order_learns_the_planted_classes_from_authors() -> None:
     task = HeteroNodeClassification.of(planted_papers(), seed=0)
-    accuracy, head = trained(task, orders=1, steps=80)
+    accuracy, head = trained(task, orders=1, steps=60)
     assert accuracy > 0.85
     usage = RelationUsage()(head, HeteroFormat(task.schema).pack(*task.example_inputs(1)))
     mean = {row.relation: row.mean for row in usage}
@@ -393,8 +399,8 @@ def test_first_order_learns_the_planted_classes_from_authors() -> None:
 @pytest.mark.slow
 def test_second_order_finds_classes_two_relations_away() -> None:
     task = HeteroNodeClassification.of(planted_papers(author_features=False), seed=0)
-    first, _ = trained(task, orders=1, steps=150)
-    second, head = trained(task, orders=2, steps=150)
+    first, _ = trained(task, orders=1, steps=100)
+    second, head = trained(task, orders=2, steps=100)
     assert second > first + 0.1
     usage = RelationUsage()(head, HeteroFormat(task.schema).pack(*task.example_inputs(1)))
     mean = {row.relation: row.mean for row in usage if row.order == 2}

@@ -14,7 +14,11 @@ from torch import nn
 
 @settings(max_examples=40, deadline=None)
 @given(
-    heads=st.integers(1, 6), tails=st.integers(1, 5), share=st.floats(0, 1), ratio=st.floats(0.3, 5), seed=st.integers(0, 99)
+    heads=st.integers(1, 6),
+    tails=st.integers(1, 5),
+    share=st.floats(0, 1),
+    ratio=st.floats(0.3, 5),
+    seed=st.integers(0, 99),
 )
 def test_samples_are_never_edges_and_as_many_as_asked(
     heads: int, tails: int, share: float, ratio: float, seed: int
@@ -62,7 +66,7 @@ def test_loss_falls_on_a_real_network_and_ranks_held_out_links() -> None:
     women = networkx.bipartite.biadjacency_matrix(network_of_women, people).toarray() > 0
     edges = torch.from_numpy(np.argwhere(women).T)
     torch.manual_seed(1)
-    held = torch.randperm(edges.shape[1])[:18]
+    held = torch.randperm(edges.shape[1])[:9]
     kept = torch.ones(edges.shape[1], dtype=torch.bool).index_fill(0, held, False)
     schema = Schema(("woman", "event"), (Relation("at", "woman", "event"), Relation("of", "event", "woman")))
     graph = HeteroGraph((torch.eye(18), torch.eye(14)), (edges[:, kept], edges[:, kept].flip(0)))
@@ -80,9 +84,9 @@ def test_loss_falls_on_a_real_network_and_ranks_held_out_links() -> None:
         proximity=1.0,
         negatives=2.0,
     ).train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     values = []
-    for _ in range(120):
+    for _ in range(50):
         with auxiliary_losses() as losses:
             network(graph)
         optimiser.zero_grad()

@@ -59,7 +59,9 @@ def load_typed_archive(path: Path) -> TypedData:
         DataError: the file is missing, unreadable or unfit; names file and array.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected a .npz file with arrays such as 'x/paper', 'edges/paper/author'.")
+        raise DataError(
+            f"{path}: no such file; expected a .npz file with arrays such as 'x/paper', 'edges/paper/author'."
+        )
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
@@ -164,7 +166,9 @@ def _nodes(arrays: Arrays, kind: str, where: str) -> NodeType:
             matrix = sp.csr_matrix((parts[0].astype(np.float32), parts[1], parts[2]), shape=(rows, width))
             matrix.check_format(full_check=True)  # wrong positions would be read as addresses
         except KeyError as error:
-            raise DataError(f"{where}: has no array {error}; compressed rows need it beside 'x/{kind}/indptr'.") from error
+            raise DataError(
+                f"{where}: has no array {error}; compressed rows need it beside 'x/{kind}/indptr'."
+            ) from error
         except (ValueError, TypeError, IndexError) as error:
             raise DataError(f"{where}: 'x/{kind}/...' are no compressed sparse rows: {error}.") from error
         return NodeType(rows, torch.from_numpy(matrix.toarray()))
@@ -187,7 +191,9 @@ def _whole_numbers(values: npt.NDArray[Any], where: str) -> Tensor:
 
 
 def _splits(arrays: Arrays, nodes: int, where: str) -> dict[str, dict[str, list[int]]]:
-    names = [key.removeprefix("train").removeprefix("_") for key in arrays if key == "train" or key.startswith("train_")]
+    names = [
+        key.removeprefix("train").removeprefix("_") for key in arrays if key == "train" or key.startswith("train_")
+    ]
     splits: dict[str, dict[str, list[int]]] = {}
     for name in names:
         split = {}

@@ -107,8 +107,12 @@ class HAN(nn.Module):
         width = RepeatedWidth(self.heads, self.head_width)
         every_type = range(len(schema.types))
         self.project = TypeLinear(inp, width, every_type)
-        self.heads_score = nn.ModuleList(elastic.Linear(self.head_width, self.heads, bias=False) for _ in self.relations)
-        self.tails_score = nn.ModuleList(elastic.Linear(self.head_width, self.heads, bias=False) for _ in self.relations)
+        self.heads_score = nn.ModuleList(
+            elastic.Linear(self.head_width, self.heads, bias=False) for _ in self.relations
+        )
+        self.tails_score = nn.ModuleList(
+            elastic.Linear(self.head_width, self.heads, bias=False) for _ in self.relations
+        )
         choosing = [t for t in every_type if sum(relation.head == t for relation in self.relations) > 1]
         self.key = elastic.Linear(width, width) if choosing else None
         self.query = elastic.Linear(width, 1, bias=False) if choosing else None

@@ -127,9 +127,7 @@ class HGT(nn.Module):
             mixed.append(
                 self._attend(graph, query[t], key, value, incoming)
                 if incoming
-                else torch.zeros(
-                    x.shape[0], self.heads * int(self.head_width), dtype=self._dtype, device=x.device
-                )
+                else torch.zeros(x.shape[0], self.heads * int(self.head_width), dtype=self._dtype, device=x.device)
             )
         merged = self.merge([F.gelu(x) for x in mixed])
         outputs = []

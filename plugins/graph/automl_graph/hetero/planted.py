@@ -27,11 +27,11 @@ def planted_papers(*, author_features: bool = True, seed: int = 0) -> TypedData:
     """
     rng = np.random.default_rng(seed)
     group = rng.integers(_GROUPS, size=_AUTHORS)
-    # Authors write with authors of their own group three times out of four.
+    # Authors write with authors of their own group nine times out of ten.
     authors = np.empty((_PAPERS, 3), dtype=np.int64)
     for paper in range(_PAPERS):
         home = rng.integers(_GROUPS)
-        chance = np.where(group == home, 0.75 / (group == home).sum(), 0.25 / (group != home).sum())
+        chance = np.where(group == home, 0.9 / (group == home).sum(), 0.1 / (group != home).sum())
         authors[paper] = rng.choice(_AUTHORS, size=3, replace=False, p=chance)
     votes = np.stack([(group[authors] == g).sum(1) for g in range(_GROUPS)], axis=1)
     y = np.where(votes.max(1) > 1, votes.argmax(1), group[authors[:, 0]])

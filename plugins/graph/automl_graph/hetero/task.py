@@ -69,7 +69,9 @@ class HeteroNodeClassification(Task):
                 f"task options: 'inductive' cannot learn features of {data.labelled!r} nodes that it does not see; set "
                 "'missing_features: degree'."
             )
-        self.input_width: SizeLike = TypeWidths([len(x) if x.dim() == 1 else int(x.shape[1]) for x in self._x], numbered)
+        self.input_width: SizeLike = TypeWidths(
+            [len(x) if x.dim() == 1 else int(x.shape[1]) for x in self._x], numbered
+        )
         self.outputs = len(data.class_names)
         self.sample_shape = tuple(self._x[0].shape)
         self.fingerprint = data.fingerprint
