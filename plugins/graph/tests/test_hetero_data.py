@@ -104,7 +104,8 @@ def test_mistakes_in_options_are_named(tmp_path: Path) -> None:
 def test_types_without_features_get_some(choice: str, widths: tuple[int, int], tmp_path: Path) -> None:
     task = HeteroNodeClassification.load(str(written(tmp_path)), seed=0, options={"missing_features": choice})
     width = task.input_width
-    assert isinstance(width, TypeWidths) and width.widths == widths
+    assert isinstance(width, TypeWidths)
+    assert width.widths == widths
     block = HeteroMLP(width, 4, schema=task.schema)
     format_of = HeteroFormat.for_task(task)
     graph = block(format_of.pack(*task.example_inputs(2)))

@@ -38,7 +38,8 @@ def test_han_is_that_of_torch_geometric(graph: HeteroGraph) -> None:
             peer.proj[name].load_state_dict(block.project.layers[t].state_dict())
             block.merge.layers[t].weight.copy_(torch.eye(8))
             block.merge.layers[t].bias.zero_()
-        assert block.key is not None and block.query is not None
+        assert block.key is not None
+        assert block.query is not None
         peer.k_lin.load_state_dict(block.key.state_dict())
         peer.q.copy_(block.query.weight)
         for r, key in enumerate(EDGE_TYPES):

@@ -216,7 +216,8 @@ def test_one_relation_without_a_difference_between_neighbours_is_their_mean(flat
     network = stack(schema)
     layer = layer_of(network)
     score = layer.scores[0]
-    assert isinstance(score, RelationScore) and score.sharpness is not None
+    assert isinstance(score, RelationScore)
+    assert score.sharpness is not None
     graph = HeteroGraph(
         (torch.randn(5, 4, dtype=torch.float64), torch.randn(7, 4, dtype=torch.float64)),
         (torch.tensor([[0, 0, 0, 2, 4, 4], [6, 1, 3, 2, 0, 5]]),),

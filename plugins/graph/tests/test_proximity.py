@@ -29,7 +29,9 @@ def test_samples_are_never_edges_and_as_many_as_asked(
     assert pairs.shape[1] == min(int(ratio * edges.shape[1]), heads * tails - edges.shape[1])
     assert not {*map(tuple, pairs.T.tolist())} & {*map(tuple, edges.T.tolist())}
     if pairs.numel():
-        assert int(pairs.min()) >= 0 and int(pairs[0].max()) < heads and int(pairs[1].max()) < tails
+        assert int(pairs.min()) >= 0
+        assert int(pairs[0].max()) < heads
+        assert int(pairs[1].max()) < tails
 
 
 def test_samples_are_uniform_over_pairs_without_an_edge() -> None:
@@ -42,7 +44,8 @@ def test_samples_are_uniform_over_pairs_without_an_edge() -> None:
     assert not count[tuple(edges)].any()
     free = count[count > 0]
     assert len(free) == 6
-    assert float(free.min()) > 420 and float(free.max()) < 580
+    assert float(free.min()) > 420
+    assert float(free.max()) < 580
 
 
 def test_relation_between_all_pairs_has_no_negatives() -> None:

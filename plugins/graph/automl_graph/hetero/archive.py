@@ -222,7 +222,7 @@ def _of_heco(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     known = _MOVIE_LETTERS if "m" in letters else _LETTERS
     name = {letter: known.get(letter, letter) for letter in letters}
     result = {key: value for key, value in arrays.items() if key.startswith(("train_", "val_", "test_"))}
-    counts = {letter: 0 for letter in letters}
+    counts = dict.fromkeys(letters, 0)
     for pair, key in pairs.items():
         result[f"edges/{name[pair[0]]}/{name[pair[1]]}"] = arrays[key]
         for row, letter in enumerate(pair):
