@@ -2,10 +2,10 @@
 
     python benchmarks/graph/hetero.py [--data planted acm dblp] [--models latte-1 latte-2 han hgt mlp] [--seeds 5] [--epochs 250]
 
-Every network is trained alone on the same split and schedule, of width 64: a layer per type, the block, a linear classifier; LATTE
-is the network of the paper. The best epoch on the validation part is measured on the test part. ``planted-2`` is the planted graph
-without author features. Rows go to ``benchmarks/results/graph/hetero.json`` as they are measured, and those that are there are not
-repeated; ``--table`` prints them and measures nothing.
+Every network is trained alone on the same split and schedule, of width 64: a layer per type, the block, a linear classifier;
+LATTE is the network of the paper. The best epoch on the validation part is measured on the test part. ``planted-2`` is the
+planted graph without author features. Rows go to ``benchmarks/results/graph/hetero.json`` as they are measured, and those that
+are there are not repeated; ``--table`` prints them and measures nothing.
 """
 
 from __future__ import annotations

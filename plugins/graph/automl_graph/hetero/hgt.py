@@ -72,8 +72,8 @@ class HGT(nn.Module):
         The same block with ``nn.Linear`` and plain values.
 
     Source:
-        Equations 1 to 5, in the form of ``torch_geometric.nn.HGTConv``. Deviations: the width of the output does not depend on the
-        heads; types without relations pass on what nodes without neighbours do.
+        Equations 1 to 5, in the form of ``torch_geometric.nn.HGTConv``. Deviations: the width of the output does not depend on
+        the heads; types without relations pass on what nodes without neighbours do.
 
     Example:
         >>> from automl_graph.hetero import Relation

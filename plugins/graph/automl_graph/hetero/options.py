@@ -16,8 +16,8 @@ class HeteroOptions(BaseModel):
 
     split: str | None = Field(
         None,
-        description="Which of the splits of a file is used, such as '20' for 'train_20'. Default: the first; without any, or with "
-        "'shares', nodes are split by the two shares.",
+        description="Which of the splits of a file is used, such as '20' for 'train_20'. Default: the first; without any, or "
+        "with 'shares', nodes are split by the two shares.",
     )
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the nodes that the search measures on.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the nodes kept for the reported front.")

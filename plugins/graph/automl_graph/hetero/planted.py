@@ -21,8 +21,8 @@ def planted_papers(*, author_features: bool = True, seed: int = 0) -> TypedData:
     authors their group, one-hot with noise, and subjects are drawn at random. So classes are found one relation away.
 
     Args:
-        author_features: without, authors and subjects have the same features each, and one of five papers shows its class, one-hot
-            with noise; classes are then found two relations away, at papers of the same author.
+        author_features: without, authors and subjects have the same features each, and one of five papers shows its class,
+            one-hot with noise; classes are then found two relations away, at papers of the same author.
         seed: decides everything.
     """
     rng = np.random.default_rng(seed)

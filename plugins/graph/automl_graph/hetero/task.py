@@ -237,8 +237,8 @@ def _features(data: TypedData, kind: str, options: HeteroOptions) -> Tensor:
     if options.missing_features == "one-hot":
         if nodes > _MOST_ONE_HOT:
             raise ConfigError(
-                f"task options: 'missing_features: one-hot' would give {nodes} features to each {kind!r} node; 'learned' does the "
-                "same without them."
+                f"task options: 'missing_features: one-hot' would give {nodes} features to each {kind!r} node; 'learned' does "
+                "the same without them."
             )
         return torch.eye(nodes)
     ends = [
