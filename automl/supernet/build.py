@@ -126,7 +126,7 @@ class _Builder:
     def _format(self, kind: str) -> PayloadFormat:
         if kind not in self.formats:
             component = self.host.find("signal", kind, where=self.skeleton.where(("input",)))
-            self.formats[kind] = component.load()()
+            self.formats[kind] = component.load().for_task(self.task)
         return self.formats[kind]
 
     def _slot(self, name: str, slot: Slot) -> SlotNetwork:
@@ -253,11 +253,12 @@ class _Builder:
     ) -> nn.Module:
         block = family.load()
         parameters = inspect.signature(block).parameters
-        known = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY and n != "stride"]
+        facts = {n: fact for n, fact in self._format(family.accepts).facts().items() if n in parameters}
+        known = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY and n != "stride" and n not in facts]
         for option in options:
             if option not in known:
                 raise ConfigError(f"{where}: {family.name} has no option {option!r}.{did_you_mean(option, known)}")
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = facts
         if "stride" in parameters:
             extra["stride"] = stride
         elif stride != 1:

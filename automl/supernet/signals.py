@@ -8,14 +8,17 @@ from plugins through the hook ``automl_signals``; the names of design §3.4 are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import torch
 from torch import Tensor
 
 from automl.space import SizeLike
+
+if TYPE_CHECKING:
+    from automl.tasks.task import Task
 
 __all__ = ["SIGNAL_KINDS", "ImageFormat", "PayloadFormat", "Signal"]
 
@@ -52,7 +55,7 @@ class PayloadFormat(ABC):
     """How values of one signal kind travel through a network.
 
     The skeleton packs the network's input tensors once, blocks map payload to payload, and merges read and replace the
-    features. Formats are stateless.
+    features. Formats never change; what they know of the data, they are built with.
 
     Attributes:
         channel_axis: axis of the features that holds the width.
@@ -64,6 +67,24 @@ class PayloadFormat(ABC):
     channel_axis: int
     samples_interact: bool = False
     categorical: bool = False
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        """Returns the format of a task's data, for kinds of which data sets differ in more than width.
+
+        The format that ``cls()`` gives stands for small made-up data, on which blocks are tested.
+
+        Raises:
+            ConfigError: the task lacks what the format must know.
+        """
+        return cls()
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what blocks on this signal are told about the data when they are built, such as the types of nodes.
+
+        A block is told what it has a keyword-only parameter of that name for; space files cannot set these.
+        """
+        return {}
 
     @abstractmethod
     def pack(self, *tensors: Tensor) -> Any:

@@ -51,7 +51,7 @@ class Task(ABC):
     Attributes:
         options_model: pydantic model of the options that ``load`` takes.
         signal: kind of signal that enters the network, such as ``"image"``.
-        input_width: channels or features per position of the input.
+        input_width: channels or features per position of the input; a size that does not depend on dimensions.
         outputs: width of the output, such as the number of classes.
         sample_shape: shape of one sample without the batch axis.
         fingerprint: digest of the data; equal for equal data, whatever their path.
@@ -60,7 +60,7 @@ class Task(ABC):
 
     options_model: ClassVar[type[BaseModel]]
     signal: ClassVar[str]
-    input_width: int
+    input_width: SizeLike
     outputs: int
     sample_shape: tuple[int, ...]
     fingerprint: str

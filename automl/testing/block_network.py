@@ -70,12 +70,16 @@ class BlockNetwork(nn.Module):
         """Builds a block for a slot; the same seed gives the same weights."""
         inp = _size(setting.inp)
         out = inp if setting.out is None else _size(setting.out)
-        options = {} if setting.stride is None else {"stride": setting.stride}
+        accepts = host.find("signal", family.accepts).load()()
+        parameters = inspect.signature(family.load()).parameters
+        options = {name: fact for name, fact in accepts.facts().items() if name in parameters}
+        if setting.stride is not None:
+            options["stride"] = setting.stride
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             block = family.load()(inp, out, **options)
         produces = None if family.produces == "logits" else host.find("signal", family.produces).load()()
-        return cls(block, inp, out, host.find("signal", family.accepts).load()(), produces)
+        return cls(block, inp, out, accepts, produces)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Returns the features (or logits) of the output payload."""

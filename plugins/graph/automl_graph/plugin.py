@@ -41,6 +41,11 @@ def automl_signals() -> list[SignalKind]:
             summary="Node features [N, F] and edges [2, E]",
             target="automl_graph.signal:GraphFormat",
         ),
+        SignalKind(
+            name="hetero-graph",
+            summary="Node features of several types and edges of several relations",
+            target="automl_graph.hetero.signal:HeteroFormat",
+        ),
     ]
 
 
@@ -48,6 +53,45 @@ def automl_signals() -> list[SignalKind]:
 def automl_families() -> list[Family]:
     """Blocks and heads on graphs."""
     return [
+        *(
+            Family(
+                name=f"graph.{name}",
+                summary=summary,
+                target=f"automl_graph.hetero.{target}",
+                accepts="hetero-graph",
+                produces=produces,
+                requires=_REQUIRES,
+                extra=_EXTRA,
+            )
+            for name, summary, target, produces in (
+                (
+                    "han",
+                    "Attention inside relations or meta-paths, then one weight for each",
+                    "han:HAN",
+                    "hetero-graph",
+                ),
+                (
+                    "hetero_mlp",
+                    "Linear layer and ReLU on every node, one for each type, without edges",
+                    "mlp:HeteroMLP",
+                    "hetero-graph",
+                ),
+                ("hgt", "Attention over all relations at once, with matrices for each", "hgt:HGT", "hetero-graph"),
+                (
+                    "latte",
+                    "Attention over relations that it composes itself, order by order",
+                    "latte:LATTE",
+                    "hetero-graph",
+                ),
+                (
+                    "hetero_classifier",
+                    "Linear layer on every node of the classified type (head)",
+                    "classifier:HeteroClassifier",
+                    "logits",
+                ),
+                ("latte_head", "The whole LATTE network on class scores (head)", "latte:LATTEHead", "logits"),
+            )
+        ),
         Family(
             name="graph.appnp",
             summary="Perceptron, then personalised propagation without weights",
@@ -303,6 +347,15 @@ def automl_tasks() -> list[Task]:
     """Tasks on one graph and on many."""
     return [
         Task(
+            name="hetero-node-classification",
+            summary="Classes of the nodes of one type of a heterogeneous graph: planted-papers or an .npz file",
+            target="automl_graph.hetero.task:HeteroNodeClassification",
+            signal="hetero-graph",
+            default_data="planted-papers",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Task(
             name="graph-classification",
             summary="Classes of whole graphs: cycles-or-trees, triangle-or-not or an .npz file",
             target="automl_graph.tasks.graph_classification:GraphClassification",
@@ -345,6 +398,11 @@ def automl_tasks() -> list[Task]:
 def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
+        Space(
+            name="hetero-graph/node",
+            summary="Attention over relations for node classification on heterogeneous graphs",
+            path=_SPACES / "hetero.yaml",
+        ),
         Space(
             name="bipartite/recommend",
             summary="Recommendation by sheaf diffusion, LightGCN and matrix factorisation",
@@ -391,6 +449,11 @@ def automl_strategies() -> list[Strategy]:
 def automl_probes() -> list[Probe]:
     """Numbers read off node features."""
     return [
+        Probe(
+            name="graph.relation_usage",
+            summary="How much nodes of each type prefer each composed relation of LATTE",
+            target="automl_graph.probes.relation_usage:RelationUsage",
+        ),
         Probe(
             name="graph.algebra",
             summary="How far a learned operator is from associative; 0 is a commutative monoid",

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from automl.errors import TrainingError
+from automl.supernet import auxiliary_losses
 from automl.tasks import Task
 
 __all__ = ["Recipe", "Trained", "train_alone"]
@@ -89,7 +90,9 @@ def train_alone(model: nn.Module, task: Task, recipe: Recipe, *, seed: int) -> T
             model.train()
             batch = next(iter(task.train_batches(rng, _WHOLE)))
             optimiser.zero_grad()
-            task.loss(model(*batch.inputs), batch).backward()  # type: ignore[no-untyped-call]
+            with auxiliary_losses() as extra:
+                outputs = model(*batch.inputs)
+            sum(extra, start=task.loss(outputs, batch)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             found = task.evaluate(model, "validation", _WHOLE)
             if recipe.select not in found:
