@@ -49,6 +49,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.autognn_layer",
+            summary="One attention layer whose every part is searched (Auto-GNN)",
+            target="automl_graph.blocks.autognn_layer:AutoGNNLayer",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.cheb",
             summary="Chebyshev filters of the graph Laplacian",
             target="automl_graph.blocks.cheb:Cheb",
@@ -188,6 +197,11 @@ def automl_tasks() -> list[Task]:
 def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
+        Space(
+            name="graph/autognn",
+            summary="Two attention layers whose every part is searched (Auto-GNN)",
+            path=_SPACES / "autognn.yaml",
+        ),
         Space(
             name="graph/heterophily",
             summary="Own features beside those of neighbours, for graphs whose neighbours differ in class",

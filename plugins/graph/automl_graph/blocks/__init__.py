@@ -2,6 +2,7 @@
 
 from automl_graph.blocks.appnp import APPNP
 from automl_graph.blocks.arma import ARMA
+from automl_graph.blocks.autognn_layer import AutoGNNLayer
 from automl_graph.blocks.cheb import Cheb
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.blocks.dagnn import DAGNN, DAGNNHead
@@ -27,6 +28,7 @@ __all__ = [
     "LINKX",
     "MLP",
     "SAGE",
+    "AutoGNNLayer",
     "Cheb",
     "DAGNNHead",
     "GATv2",
