@@ -81,9 +81,10 @@ class StepContext:
         Where samples depend on each other, as the nodes of a graph do, each part is the whole batch.
         """
         count = min(count, max(1, len(self.batch.target) // 2))
-        return [self._with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
+        return [self.with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
 
-    def _with_batch(self, batch: Batch) -> StepContext:
+    def with_batch(self, batch: Batch) -> StepContext:
+        """Returns the context of another batch, such as one that the strategy made of this one."""
         return StepContext(
             supernet=self.supernet,
             task=self._task,
@@ -100,12 +101,12 @@ class StepContext:
 
     def augmented(self) -> StepContext:
         """Returns the context of a random view of the batch, as the task makes it; advances ``rng``."""
-        return self._with_batch(self._task.augment(self.batch, self.rng))
+        return self.with_batch(self._task.augment(self.batch, self.rng))
 
     def held_out(self) -> StepContext:
         """Returns the context of a random batch of the validation part; advances ``rng``."""
         batches = self._validation()
-        return self._with_batch(batches[int(self.rng.integers(len(batches)))])
+        return self.with_batch(batches[int(self.rng.integers(len(batches)))])
 
     def forward(self, architecture: Architecture, weight_set: int | None = None) -> Tensor:
         """Activates a subnetwork and returns its outputs for the batch; it stays active."""

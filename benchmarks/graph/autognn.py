@@ -57,30 +57,36 @@ def best_so_far(searcher: Searcher, table: tables.Table, accuracy: Any, trials: 
     return best
 
 
+def store(data: str, name: str, row: dict[str, Any]) -> None:
+    """Writes a row to the results as soon as it is known."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    known.setdefault(data, {})[name] = row
+    write_atomically(RESULTS, json.dumps(known, indent=1))
+
+
 def main() -> None:
     """Runs all contestants."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="cora", choices=["cora", "citeseer", "pubmed"])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
     arguments = parser.parse_args()
     table, accuracy = tables.load_table(f"nbg-{arguments.data}"), accuracies(arguments.data)
     looks = [look for look in LOOKS if look <= arguments.trials]
-    rows = {}
-    for name, make in CONTESTANTS.items():
+    for name in arguments.contestants:
+        make = CONTESTANTS[name]
         started = time.process_time()
         curves = np.array(
             [best_so_far(make(table.space, s), table, accuracy, arguments.trials) for s in range(arguments.seeds)]
         )
         seconds = (time.process_time() - started) / arguments.seeds
         found = {look: [round(float(v), 4) for v in (curves[:, look - 1].mean(), curves[:, look - 1].std())] for look in looks}
-        rows[name] = {"best": found, "seconds": round(seconds, 2)}
+        row = {"seeds": arguments.seeds, "best": found, "seconds": round(seconds, 2)}
+        store(arguments.data, name, row)
         cells = "  ".join(f"{look}: {mean:.4f} ± {deviation:.4f}" for look, (mean, deviation) in found.items())
         print(f"{name:14} {cells}  ({seconds:.1f} s a seed)", flush=True)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    known[arguments.data] = {"seeds": arguments.seeds, "trials": arguments.trials, "rows": rows}
-    write_atomically(RESULTS, json.dumps(known, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from automl.host import Family, Probe, SignalKind, Space, Task, hookimpl
+from automl.host import Family, Probe, SignalKind, Space, Strategy, Task, hookimpl
 
-__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_tasks"]
+__all__ = ["automl_families", "automl_probes", "automl_signals", "automl_spaces", "automl_strategies", "automl_tasks"]
 
 _SPACES: Final = Path(__file__).parent / "spaces"
 _REQUIRES: Final = ("torch_geometric",)
@@ -217,6 +217,20 @@ def automl_spaces() -> list[Space]:
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
         ),
+    ]
+
+
+@hookimpl
+def automl_strategies() -> list[Strategy]:
+    """Ways to train a supernet on graphs."""
+    return [
+        Strategy(
+            name="forward",
+            summary="Slot after slot by a local loss against virtual nodes of the classes; then the head (ForwardGNN)",
+            target="automl_graph.forward_learning.strategy:Forward",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        )
     ]
 
 
