@@ -148,6 +148,15 @@ def automl_families() -> list[Family]:
             extra=_EXTRA,
         ),
         Family(
+            name="graph.local_augmentation",
+            summary="Generated features of neighbours beside the own, for any block behind it (LAGNN)",
+            target="automl_graph.blocks.local_augmentation:LocalAugmentation",
+            accepts="graph",
+            produces="graph",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Family(
             name="graph.mlp",
             summary="Linear layer and ReLU on every node, without edges",
             target="automl_graph.blocks.mlp:MLP",
@@ -224,6 +233,13 @@ def automl_spaces() -> list[Space]:
 def automl_strategies() -> list[Strategy]:
     """Ways to train a supernet on graphs."""
     return [
+        Strategy(
+            name="consistency",
+            summary="One random subnetwork each step, run several times; its answers are to agree (LAGNN)",
+            target="automl_graph.local_augmentation.strategy:Consistency",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
         Strategy(
             name="forward",
             summary="Slot after slot by a local loss against virtual nodes of the classes; then the head (ForwardGNN)",

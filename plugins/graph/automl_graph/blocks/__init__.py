@@ -12,6 +12,7 @@ from automl_graph.blocks.gcn import GCN
 from automl_graph.blocks.gcnii import GCNII
 from automl_graph.blocks.gin import GIN
 from automl_graph.blocks.linkx import LINKX
+from automl_graph.blocks.local_augmentation import LocalAugmentation
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
@@ -33,6 +34,7 @@ __all__ = [
     "DAGNNHead",
     "GATv2",
     "GraphTransformer",
+    "LocalAugmentation",
     "MultilayerPerceptron",
     "NodeClassifier",
 ]
