@@ -46,7 +46,7 @@ class AutoGNN(Searcher):
     distance from the front (``FrontReward``).
 
     Nothing is asked twice: what the controllers repeat, or what the space forbids, teaches them at once without a
-    measurement; after four such writings the class is drawn at random. Random candidates come first.
+    measurement; after four such writings the class is drawn at random, and where all of it was seen, another. Random candidates come first.
 
     Args:
         space: the search space.
@@ -123,6 +123,7 @@ class AutoGNN(Searcher):
             self.classes: Final = dimension_classes(space.names, classes)
         except ConfigError as error:
             raise ConfigError(f"autognn: {error}") from error
+        self._members: Final = list(self.classes.values())
         self._space: Final = space
         self._seed: Final = seed
         self._starts: Final = starts
@@ -153,7 +154,7 @@ class AutoGNN(Searcher):
         self._actions: dict[bytes, _Action] = {}
         self._baseline: float | None = None
         self._controllers: ClassControllers = ClassControllers(
-            self._space.structure, list(self.classes.values()), seed=self._seed, **self._controller_options
+            self._space.structure, self._members, seed=self._seed, **self._controller_options
         )
 
     def ask(self, n: int) -> list[Architecture]:
@@ -208,11 +209,18 @@ class AutoGNN(Searcher):
                 self._actions[proposal.row.tobytes()] = _Action(context, acting)
                 return row
             self._learn_at_once(_Action(context, acting), proposal.row)
-        blank = np.repeat(context[None], _MUTANTS, axis=0)
-        blank[:, [d for number in acting for d in list(self.classes.values())[number]]] = -1
-        rows = self._space.canonical_indices(blank, self._rng)
-        rows = rows[self._pending.unseen.new(rows)][:1]
-        return rows if len(rows) else self._pending.unseen.draw(self._rng, 1)
+        for number in (acting, *((int(n),) for n in self._rng.permutation(len(self.classes)))):
+            rows = self._mutants(context, number)
+            if len(rows):
+                return rows[:1]
+        return self._pending.unseen.draw(self._rng, 1)
+
+    def _mutants(self, context: IndexRow, classes: Sequence[int]) -> IndexMatrix:
+        """Unseen architectures with some classes drawn at random."""
+        rows = np.repeat(context[None], _MUTANTS, axis=0)
+        rows[:, [d for number in classes for d in self._members[number]]] = -1
+        rows = self._space.canonical_indices(rows, self._rng)
+        return rows[self._pending.unseen.new(rows)]
 
     def _propose(self, context: IndexRow) -> tuple[Proposal, tuple[int, ...]]:
         count = len(self.classes)

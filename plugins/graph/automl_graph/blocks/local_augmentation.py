@@ -5,7 +5,7 @@ ICML 2022, arXiv:2109.03856.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from automl import elastic
 from automl.errors import SpaceError
-from automl.space import SizeLike, as_categorical, largest_value, smallest_value
+from automl.space import Categorical, Guard, SizeLike, as_categorical, largest_value, smallest_value
 from automl_graph.local_augmentation.storage import load_generator
 from automl_graph.options import current_choice, require_choice
 from automl_graph.signal import Graph
@@ -70,6 +70,15 @@ class LocalAugmentation(nn.Module):
         self.own = elastic.Linear(inp, out)
         self.generated = elastic.Linear(inp, out, bias=False)
         self.generator = _source(generator, inp)
+
+    def conditions(self) -> Mapping[str, Guard]:
+        """Parts that only some modes use."""
+        if not isinstance(self.mode, Categorical):
+            return {}
+        return {
+            "generated": Guard(self.mode, frozenset({"concat"})),
+            "generator": Guard(self.mode, frozenset({"concat", "average"})),
+        }
 
     def forward(self, graph: Graph) -> Graph:
         """Returns the graph with both kinds of features joined."""
