@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from automl.errors import ConfigError, UnknownNameError, did_you_mean
+from automl.errors import ConfigError, UnknownNameError
 from automl.search.call_log import CallLog
 from automl.search.dimension_classes import dimension_classes
 from automl.search.front_reward import FAILED, FrontReward
@@ -118,7 +118,7 @@ class AutoGNN(Searcher):
         if not 0 <= baseline_decay < 1:
             raise ConfigError(f"autognn: baseline_decay is {baseline_decay}; it must be at least 0 and below 1.")
         if guide not in _GUIDES:
-            raise UnknownNameError(f"autognn: unknown guide {guide!r}.{did_you_mean(guide, _GUIDES)}")
+            raise UnknownNameError("guide of the searcher autognn", guide, _GUIDES)
         try:
             self.classes: Final = dimension_classes(space.names, classes)
         except ConfigError as error:

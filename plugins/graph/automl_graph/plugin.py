@@ -151,6 +151,7 @@ def automl_families() -> list[Family]:
             name="graph.local_augmentation",
             summary="Generated features of neighbours beside the own, for any block behind it (LAGNN)",
             target="automl_graph.blocks.local_augmentation:LocalAugmentation",
+            by_name_only=True,
             accepts="graph",
             produces="graph",
             requires=_REQUIRES,

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from automl_graph import plugin
 from automl_graph.attention import links_of
 from automl_graph.attention_functions import ATTENTION_FUNCTIONS, LearnedScores
 from automl_graph.blocks import AutoGNNLayer
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from automl.errors import SpaceError
 from automl.host import Host
 from automl.space import SearchSpace
-from automl.supernet import Supernet, build_supernet, load_skeleton
+from automl.supernet import Supernet, load_skeleton
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -126,9 +127,8 @@ def test_space_of_a_layer_has_the_size_of_the_paper_and_the_names_of_the_paper()
 
 
 def test_shared_space_forbids_layers_that_need_too_much_memory() -> None:
-    host = Host.load()
-    path = next(s.path for s in host.components("space").values() if s.name == "graph/autognn")
-    supernet = build_supernet(load_skeleton(path), NodeClassification.load("karate", seed=0), host)
+    host = Host.load(entry_points=False, plugins=[plugin])
+    supernet = load_skeleton("graph/autognn", host).build(NodeClassification.load("karate", seed=0), host)
     assert supernet.space.size() == ((7 * 6 - 4) * 7 * 3 * 2 * 8) ** 2
     rng = np.random.default_rng(0)
     for architecture in [supernet.space.largest(), *(supernet.space.sample(rng) for _ in range(50))]:
