@@ -131,9 +131,7 @@ class ClassControllers:
 
     def _read(self, number: int, context: IndexRow, acting: Collection[int]) -> _State:
         controller = self.controllers[number]
-        kept = [
-            controller.token(d, int(p)) for d, p in enumerate(context.tolist()) if self._class_of[d] not in acting
-        ]
+        kept = [controller.token(d, int(p)) for d, p in enumerate(context.tolist()) if self._class_of[d] not in acting]
         return controller.read(kept)
 
 

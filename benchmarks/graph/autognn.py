@@ -82,7 +82,10 @@ def main() -> None:
             [best_so_far(make(table.space, s), table, accuracy, arguments.trials) for s in range(arguments.seeds)]
         )
         seconds = (time.process_time() - started) / arguments.seeds
-        found = {look: [round(float(v), 4) for v in (curves[:, look - 1].mean(), curves[:, look - 1].std())] for look in looks}
+        found = {
+            look: [round(float(v), 4) for v in (curves[:, look - 1].mean(), curves[:, look - 1].std())]
+            for look in looks
+        }
         row = {"seeds": arguments.seeds, "best": found, "seconds": round(seconds, 2)}
         store(arguments.data, name, row)
         cells = "  ".join(f"{look}: {mean:.4f} ± {deviation:.4f}" for look, (mean, deviation) in found.items())

@@ -106,7 +106,9 @@ def test_infeasible_and_failed_candidates_are_worse_than_any_that_meets_the_cons
 @pytest.mark.parametrize("guide", ["sample", "argmax"])
 def test_guide_takes_the_class_whose_full_distributions_are_uniform(guide: Any) -> None:
     space = two_layers()
-    searcher = AutoGNN(space, objectives=1, seed=0, guide=guide, guide_temperature=1e-3, temperature=1.0, tanh_constant=30.0)
+    searcher = AutoGNN(
+        space, objectives=1, seed=0, guide=guide, guide_temperature=1e-3, temperature=1.0, tanh_constant=30.0
+    )
     names = list(searcher.classes)
     for number, controller in enumerate(searcher._controllers.controllers):
         for head in controller.decide.values():

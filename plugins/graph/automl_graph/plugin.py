@@ -247,7 +247,7 @@ def automl_strategies() -> list[Strategy]:
             target="automl_graph.forward_learning.strategy:Forward",
             requires=_REQUIRES,
             extra=_EXTRA,
-        )
+        ),
     ]
 
 

@@ -172,7 +172,7 @@ def test_an_extracted_layer_is_a_copy() -> None:
 
 
 def test_unknown_options_offer_the_nearest() -> None:
-    with pytest.raises(SpaceError, match="unknown value 'gat_syn'.*'gat_sym'"):
+    with pytest.raises(SpaceError, match=r"unknown value 'gat_syn'.*'gat_sym'"):
         AutoGNNLayer(3, 4, attention="gat_syn")
     with pytest.raises(SpaceError, match="sharing: unknown value 'strict'"):
         AutoGNNLayer(3, 4, sharing="strict")

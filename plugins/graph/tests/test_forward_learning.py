@@ -43,7 +43,9 @@ def blobs(nodes: int = 48) -> tuple[LabelledGraph, Tensor, Tensor, Tensor]:
 
 
 def options(variant: str = "sf", **more: Any) -> ForwardOptions:
-    return ForwardOptions(**({"variant": variant, "layers": 2, "hidden": 11, "epochs": 40, "learning_rate": 0.02} | more))
+    return ForwardOptions(
+        **({"variant": variant, "layers": 2, "hidden": 11, "epochs": 40, "learning_rate": 0.02} | more)
+    )
 
 
 def trained(chosen: ForwardOptions) -> tuple[ForwardNetwork, Tensor, Tensor]:

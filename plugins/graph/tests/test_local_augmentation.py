@@ -47,7 +47,9 @@ def test_pairs_are_all_directed_edges_without_self_loops_centre_first() -> None:
 
 def test_generator_writes_the_neighbour_and_not_the_node() -> None:
     x, edges = star()
-    generator, record = train_generator(x, edges, GeneratorOptions(hidden=32, steps=300, batch_size=32, learning_rate=0.01))
+    generator, record = train_generator(
+        x, edges, GeneratorOptions(hidden=32, steps=300, batch_size=32, learning_rate=0.01)
+    )
     made = generator(x)
     torch.testing.assert_close(made[0], x[1], rtol=0, atol=0.05)  # the hub sees leaves
     torch.testing.assert_close(made[1], x[0], rtol=0, atol=0.05)
@@ -172,7 +174,9 @@ def test_a_network_with_a_generator_extracts_and_exports_the_same_answers(tmp_pa
         torch.testing.assert_close(answers[-1], supernet(graph).x)
         has = any(isinstance(module, Generator) for module in model.modules())
         assert has == (architecture["mode"] != "none")
-        program = torch.export.export(_OnTensors(model), (x, edges), dynamic_shapes=({0: torch.export.Dim.DYNAMIC}, None))
+        program = torch.export.export(
+            _OnTensors(model), (x, edges), dynamic_shapes=({0: torch.export.Dim.DYNAMIC}, None)
+        )
         torch.testing.assert_close(program.module()(x[:3], edges), model(Graph(x[:3], edges)).x)
     assert not torch.allclose(answers[0], answers[1])
     with pytest.raises(SpaceError, match="makes 6 features, the input has 5 to 5"):

@@ -64,8 +64,8 @@ class AutoGNNLayer(nn.Module):
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
 
     Cost:
-        With ``h = heads * hidden``: ``nodes * h * (inp + out)`` multiply-accumulates, those of the attention function and ``(edges +
-        nodes) * h`` element-wise operations. Training keeps ``(edges + nodes) * h`` values.
+        With ``h = heads * hidden``: ``nodes * h * (inp + out)`` multiply-accumulates, those of the attention function and
+        ``(edges + nodes) * h`` element-wise operations. Training keeps ``(edges + nodes) * h`` values.
 
     Raises:
         SpaceError: an option has a value that does not exist.
@@ -133,9 +133,7 @@ class AutoGNNLayer(nn.Module):
         if sharing == "relaxed":
             self.convolution: nn.Module = convolution(self.attention, self.activation)
         else:
-            self.convolution = _one_of(
-                self.attention, lambda a: _one_of(self.activation, lambda f: convolution(a, f))
-            )
+            self.convolution = _one_of(self.attention, lambda a: _one_of(self.activation, lambda f: convolution(a, f)))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, graph: Graph) -> Graph:

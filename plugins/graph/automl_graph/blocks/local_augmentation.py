@@ -52,8 +52,8 @@ class LocalAugmentation(nn.Module):
         need nothing else and always give the same.
 
     Source:
-        Section 3.2 and the authors' advice for any network. Deviation: a linear layer joins both inputs, so that the width behind it does
-        not depend on the mode; ``AugmentedLayer`` has branches of convolutions as in the paper.
+        Section 3.2 and the authors' advice for any network. Deviation: a linear layer joins both inputs, so that
+        the width behind it does not depend on the mode; ``AugmentedLayer`` has branches of convolutions as in the paper.
 
     Example:
         >>> ring = torch.tensor([[0, 1, 2], [1, 2, 0]])

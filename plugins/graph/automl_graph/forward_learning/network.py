@@ -45,7 +45,9 @@ class ForwardNetwork(nn.Module):
             convolution(low + high, options.hidden) for low, high in zip(below, above, strict=True)
         )
         for layer in self.layers:
-            width = layer(Graph(graph.x.new_zeros(2, self._width(layer, below, above)), graph.edge_index[:, :0])).x.shape
+            width = layer(
+                Graph(graph.x.new_zeros(2, self._width(layer, below, above)), graph.edge_index[:, :0])
+            ).x.shape
             if width[1] != options.hidden:
                 raise ConfigError(f"forward: a layer gives {width[1]} features, expected {options.hidden}.")
 
@@ -125,7 +127,9 @@ class ForwardNetwork(nn.Module):
 
     def _settled(self, depth: int | None) -> Tensor:
         if depth not in (None, len(self.layers)):
-            raise ConfigError("forward: layers of 'sf-top2input' depend on those above; it answers with all of them only.")
+            raise ConfigError(
+                "forward: layers of 'sf-top2input' depend on those above; it answers with all of them only."
+            )
         assert isinstance(self.goal, SingleForward)
         states = self.initial_states()
         total = self.graph.x.new_zeros(self.graph.nodes, self.graph.classes)

@@ -28,8 +28,8 @@ __all__ = ["Forward"]
 class Forward(Strategy):
     """Trains one slot at a time to make its nodes resemble the virtual node of their class; at last the head.
 
-    In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training nodes of that
-    class, up to the slot that is being trained. The loss compares each training node with the virtual nodes. No gradient passes
+    In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training
+    nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes. No gradient passes
     from one slot to another, so memory for training is that of the largest slot. The head learns from the labels on the
     graph as it is, and so may be exported as any network.
 
