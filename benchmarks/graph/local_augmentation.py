@@ -117,7 +117,10 @@ def main() -> None:
         return nn.Sequential(first, GCN(32, 32, residual=False), NodeClassifier(32, 10))
 
     arms: dict[str, tuple[Callable[[], nn.Module], int]] = {
-        "plain": (lambda: nn.Sequential(GCN(64, 32, residual=False), GCN(32, 32, residual=False), NodeClassifier(32, 10)), 1),
+        "plain": (
+            lambda: nn.Sequential(GCN(64, 32, residual=False), GCN(32, 32, residual=False), NodeClassifier(32, 10)),
+            1,
+        ),
         "generator": (lambda: augmented(copy.deepcopy(generator)), DRAWS),
         "self": (lambda: augmented(nn.Identity()), DRAWS),
         "noise": (lambda: augmented(Noise()), DRAWS),
