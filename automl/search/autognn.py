@@ -46,7 +46,8 @@ class AutoGNN(Searcher):
     distance from the front (``FrontReward``).
 
     Nothing is asked twice: what the controllers repeat, or what the space forbids, teaches them at once without a
-    measurement; after four such writings the class is drawn at random, and where all of it was seen, another. Random candidates come first.
+    measurement; after four such writings the class is drawn at random, and
+    where all of it was seen, another. Random candidates come first.
 
     Args:
         space: the search space.
@@ -72,8 +73,8 @@ class AutoGNN(Searcher):
 
     Source:
         Zhou, Song, Huang, Hu 2019, "Auto-GNN: neural architecture search of graph neural networks", arXiv:1909.03184,
-        section 4. Deviations: no repetitions; several objectives and constraints; rewards are in standard deviations, and learning
-        rate and baseline are those of small budgets (3.5e-4 and 0.999 in a public re-implementation).
+        section 4. Deviations: no repetitions; several objectives and constraints; rewards are in standard deviations, and
+        learning rate and baseline are those of small budgets (3.5e-4 and 0.999 in a public re-implementation).
 
     Example:
         >>> from automl.space import Ordinal

@@ -14,6 +14,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ def backpropagated(graph: LabelledGraph, depth: int, epochs: int) -> Tensor:
     """Trains the same layers and a linear classifier end to end; returns logits."""
     torch.manual_seed(0)
     widths = [graph.x.shape[1], *[WIDTH] * depth]
-    layers = nn.Sequential(*(CachedGCN(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+    layers = nn.Sequential(*(CachedGCN(a, b) for a, b in pairwise(widths)))
     head = nn.Linear(WIDTH, graph.classes)
     optimiser = torch.optim.Adam([*layers.parameters(), *head.parameters()], lr=1e-3, weight_decay=5e-4)
     for _ in range(epochs):

@@ -1,8 +1,8 @@
 """The seven ways in which Auto-GNN weighs the links of a graph.
 
 A module takes the features of all nodes, ``(nodes, heads, head width)``, and the links, and returns a weight for each link and
-head, ``(links, heads)``; hidden links weigh 0. ``const`` and ``gcn`` are fixed; the others have learned scores, whose softmax over
-the links of a target is the weight.
+head, ``(links, heads)``; hidden links weigh 0. ``const`` and ``gcn`` are fixed; the others have learned scores, whose softmax
+over the links of a target is the weight.
 
 Source:
     Zhou et al. 2019 (Auto-GNN), arXiv:1909.03184, table 1.

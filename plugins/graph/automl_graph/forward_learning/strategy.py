@@ -29,9 +29,9 @@ class Forward(Strategy):
     """Trains one slot at a time to make its nodes resemble the virtual node of their class; at last the head.
 
     In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training
-    nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes. No gradient passes
-    from one slot to another, so memory for training is that of the largest slot. The head learns from the labels on the
-    graph as it is, and so may be exported as any network.
+    nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes.
+    No gradient passes from one slot to another, so memory for training is that of the largest slot. The head learns
+    from the labels on the graph as it is, and so may be exported as any network.
 
     What differs from the paper: the answer is that of the head, as a network must answer without labels; rows are not
     normalised between slots, which only forward-forward needs; blocks within a slot learn together. The other variants change
