@@ -116,6 +116,13 @@ def automl_searchers() -> list[Searcher]:
             target="automl.search.aging:Aging",
         ),
         Searcher(
+            name="autognn",
+            summary="Small steps from the best, chosen by one controller for each kind of choice (Auto-GNN)",
+            target="automl.search.autognn:AutoGNN",
+            requires=("torch",),
+            extra="automl-supernets",
+        ),
+        Searcher(
             name="bayes",
             summary="Bayesian optimisation of expected hypervolume, for evaluations that take minutes",
             target="automl.search.bayes:Bayes",

@@ -11,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automl.errors import ConfigError, MissingExtraError
+from automl.search.call_log import CallLog
 from automl.search.measurement import Measurement
 from automl.search.quiet import quiet_optuna
 from automl.search.sampler_kinds import sampler_kind
@@ -96,7 +97,7 @@ class OptunaSampler(Searcher):
         self._measured: dict[Architecture, int] = {}  # position in the history
         self._history: list[Measurement] = []
         self._trials: list[int] = []  # position in the history of what each trial measured
-        self._rounds: list[list[int]] = []  # asked, told, how many times in a row
+        self._log = CallLog()
         self._strangers = 0
         self._given_up = False
 
@@ -105,20 +106,18 @@ class OptunaSampler(Searcher):
         with quiet_optuna():
             while len(asked) < n and (architecture := self._propose()) is not None:
                 asked.append(architecture)
-        if asked:
-            self._note(asked=len(asked))
+        self._log.note(asked=len(asked))
         return asked
 
     def tell(self, results: Sequence[Measurement]) -> None:
         with quiet_optuna():
             for result in results:
                 self._hear(result)
-        if results:
-            self._note(told=len(results))
+        self._log.note(told=len(results))
 
     def state(self) -> dict[str, Any]:
         return {
-            "rounds": self._rounds,
+            "rounds": self._log.state(),
             "strangers": self._strangers,
             "given_up": self._given_up,
             "outstanding": [
@@ -245,24 +244,8 @@ class OptunaSampler(Searcher):
 
     # --- going on after a restart ------------------------------------------------------------------------------------
 
-    def _note(self, asked: int = 0, told: int = 0) -> None:
-        """Keeps the order of asking and telling in a few numbers: rounds of the same shape are counted."""
-        if not self._rounds or self._rounds[-1][2] > 1 or (asked and self._rounds[-1][1]):
-            self._rounds.append([asked, told, 1])
-        else:
-            self._rounds[-1][0] += asked
-            self._rounds[-1][1] += told
-        if told and len(self._rounds) > 1 and self._rounds[-1][:2] == self._rounds[-2][:2]:
-            self._rounds.pop()
-            self._rounds[-1][2] += 1
-
     def _replay(self, state: dict[str, Any], history: Sequence[Measurement]) -> None:
-        left = iter(history)
-        for asked, told, times in state["rounds"]:
-            for _ in range(times):
-                if asked:
-                    self.ask(asked)
-                self.tell([next(left) for _ in range(told)])
+        CallLog.replay(state["rounds"], history, ask=self.ask, tell=self.tell)
         if self._strangers != state["strangers"]:
             # Another version of Optuna asks otherwise. What was measured still counts.
             self._start()
@@ -290,7 +273,7 @@ class OptunaSampler(Searcher):
                 trial = self._finished(history[position])
             self._study.add_trial(trial)
             self._trials.append(position)
-        self._rounds = state["rounds"]
+        self._log = CallLog(state["rounds"])
         self._strangers = state["strangers"]
 
 

@@ -85,7 +85,7 @@ class StepContext:
         return [self.with_batch(self._task.shard(self.batch, part, count)) for part in range(count)]
 
     def with_batch(self, batch: Batch) -> StepContext:
-        """Returns the context of another batch in the same step."""
+        """Returns the context of another batch, such as one that the strategy made of this one."""
         return StepContext(
             supernet=self.supernet,
             task=self._task,

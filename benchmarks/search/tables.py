@@ -8,6 +8,7 @@ seeds. Objectives are scaled to [0, 1] over the whole table, the reference point
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ __all__ = ["TABLES", "Table", "load_table"]
 
 Matrix = npt.NDArray[np.float64]
 
-DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 REFERENCE: Final = (1.0, 1.0)
 _NAS_BENCH_201: Final = {
     "nb201-cifar10": ("cifar10_valid_acc_200", "raspi4"),

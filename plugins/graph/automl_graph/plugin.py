@@ -22,6 +22,22 @@ _REQUIRES: Final = ("torch_geometric",)
 _EXTRA: Final = "automl-graph"
 
 
+def _family(
+    name: str, summary: str, target: str, *, accepts: str = "graph", produces: str = "", by_name_only: bool = False
+) -> Family:
+    """Describes a block that gives the signal kind it takes, unless ``produces`` says otherwise."""
+    return Family(
+        name=name,
+        summary=summary,
+        target=f"automl_graph.{target}",
+        accepts=accepts,
+        produces=produces or accepts,
+        requires=_REQUIRES,
+        extra=_EXTRA,
+        by_name_only=by_name_only,
+    )
+
+
 @hookimpl
 def automl_signals() -> list[SignalKind]:
     """The payload that blocks on graphs share."""
@@ -53,291 +69,153 @@ def automl_signals() -> list[SignalKind]:
 def automl_families() -> list[Family]:
     """Blocks and heads on graphs."""
     return [
-        *(
-            Family(
-                name=f"graph.{name}",
-                summary=summary,
-                target=f"automl_graph.hetero.{target}",
-                accepts="hetero-graph",
-                produces=produces,
-                requires=_REQUIRES,
-                extra=_EXTRA,
-            )
-            for name, summary, target, produces in (
-                (
-                    "han",
-                    "Attention inside relations or meta-paths, then one weight for each",
-                    "han:HAN",
-                    "hetero-graph",
-                ),
-                (
-                    "hetero_mlp",
-                    "Linear layer and ReLU on every node, one for each type, without edges",
-                    "mlp:HeteroMLP",
-                    "hetero-graph",
-                ),
-                ("hgt", "Attention over all relations at once, with matrices for each", "hgt:HGT", "hetero-graph"),
-                (
-                    "latte",
-                    "Attention over relations that it composes itself, order by order",
-                    "latte:LATTE",
-                    "hetero-graph",
-                ),
-                (
-                    "hetero_classifier",
-                    "Linear layer on every node of the classified type (head)",
-                    "classifier:HeteroClassifier",
-                    "logits",
-                ),
-                ("latte_head", "The whole LATTE network on class scores (head)", "latte:LATTEHead", "logits"),
-            )
+        _family("graph.appnp", "Perceptron, then personalised propagation without weights", "blocks.appnp:APPNP"),
+        _family("graph.arma", "Recursive filters in parallel stacks", "blocks.arma:ARMA"),
+        _family(
+            "graph.autognn_layer",
+            "One attention layer whose every part is searched (Auto-GNN)",
+            "blocks.autognn_layer:AutoGNNLayer",
         ),
-        Family(
-            name="graph.appnp",
-            summary="Perceptron, then personalised propagation without weights",
-            target="automl_graph.blocks.appnp:APPNP",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.arma",
-            summary="Recursive filters in parallel stacks",
-            target="automl_graph.blocks.arma:ARMA",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.cheb",
-            summary="Chebyshev filters of the graph Laplacian",
-            target="automl_graph.blocks.cheb:Cheb",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.classifier",
-            summary="Linear layer on every node (head)",
-            target="automl_graph.blocks.classifier:NodeClassifier",
-            accepts="graph",
+        _family("graph.cheb", "Chebyshev filters of the graph Laplacian", "blocks.cheb:Cheb"),
+        _family(
+            "graph.classifier",
+            "Linear layer on every node (head)",
+            "blocks.classifier:NodeClassifier",
             produces="logits",
-            requires=_REQUIRES,
-            extra=_EXTRA,
         ),
-        Family(
-            name="graph.dagnn",
-            summary="Perceptron, then many propagations without weights, adaptively weighed",
-            target="automl_graph.blocks.dagnn:DAGNN",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.dagnn",
+            "Perceptron, then many propagations without weights, adaptively weighed",
+            "blocks.dagnn:DAGNN",
         ),
-        Family(
-            name="graph.dagnn_head",
-            summary="The whole DAGNN network on class scores (head)",
-            target="automl_graph.blocks.dagnn:DAGNNHead",
-            accepts="graph",
+        _family(
+            "graph.dagnn_head",
+            "The whole DAGNN network on class scores (head)",
+            "blocks.dagnn:DAGNNHead",
             produces="logits",
-            requires=_REQUIRES,
-            extra=_EXTRA,
         ),
-        Family(
-            name="graph.factorisation",
-            summary="Matrix factorisation: vectors are scored as they are",
-            target="automl_graph.recommend.blocks:Factorisation",
+        _family(
+            "graph.factorisation",
+            "Matrix factorisation: vectors are scored as they are",
+            "recommend.blocks:Factorisation",
             accepts="embeddings",
-            produces="embeddings",
-            requires=_REQUIRES,
-            extra=_EXTRA,
         ),
-        Family(
-            name="graph.gat",
-            summary="Graph attention, several heads",
-            target="automl_graph.blocks.gat:GAT",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.gatv2",
-            summary="Dynamic graph attention, several heads",
-            target="automl_graph.blocks.gatv2:GATv2",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.gcn",
-            summary="Graph convolution with normalised adjacency",
-            target="automl_graph.blocks.gcn:GCN",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.gcnii",
-            summary="Deep convolution with initial residual and identity mapping",
-            target="automl_graph.blocks.gcnii:GCNII",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.gmn",
-            summary="Graph Mamba: nodes in a row, read by selective state space layers",
-            target="automl_graph.blocks.gmn:GMN",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family("graph.gat", "Graph attention, several heads", "blocks.gat:GAT"),
+        _family("graph.gatv2", "Dynamic graph attention, several heads", "blocks.gatv2:GATv2"),
+        _family("graph.gcn", "Graph convolution with normalised adjacency", "blocks.gcn:GCN"),
+        _family("graph.gcnii", "Deep convolution with initial residual and identity mapping", "blocks.gcnii:GCNII"),
+        _family("graph.gin", "Sum over neighbours, then a perceptron", "blocks.gin:GIN"),
+        _family(
+            "graph.gmn",
+            "Graph Mamba: nodes in a row, read by selective state space layers",
+            "blocks.gmn:GMN",
             by_name_only=True,
         ),
-        Family(
-            name="graph.kpath",
-            summary="Small network on the paths around every node, with exact counts of paths and cycles",
-            target="automl_graph.blocks.kpath:KPath",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-            by_name_only=True,
+        _family(
+            "graph.han",
+            "Attention inside relations or meta-paths, then one weight for each",
+            "hetero.han:HAN",
+            accepts="hetero-graph",
         ),
-        Family(
-            name="graph.gin",
-            summary="Sum over neighbours, then a perceptron",
-            target="automl_graph.blocks.gin:GIN",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.lightgcn",
-            summary="LightGCN: propagation without weights over interactions",
-            target="automl_graph.recommend.blocks:LightGCN",
-            accepts="embeddings",
-            produces="embeddings",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.linkx",
-            summary="Features and neighbourhoods transformed apart, then joined",
-            target="automl_graph.blocks.linkx:LINKX",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.lcm",
-            summary="Message passing with fixed, recurrent or learned commutative aggregation",
-            target="automl_graph.blocks.lcm:LCM",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.mamba_gps",
-            summary="Mamba over nodes sorted by degree, beside gated message passing",
-            target="automl_graph.blocks.gmn:GraphMambaGPS",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-            by_name_only=True,
-        ),
-        Family(
-            name="graph.mlp",
-            summary="Linear layer and ReLU on every node, without edges",
-            target="automl_graph.blocks.mlp:MLP",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.readout",
-            summary="Sum, mean, maximum or a learned readout of each graph, then a linear layer (head)",
-            target="automl_graph.blocks.graph_readout:GraphReadout",
-            accepts="graph",
+        _family(
+            "graph.hetero_classifier",
+            "Linear layer on every node of the classified type (head)",
+            "hetero.classifier:HeteroClassifier",
+            accepts="hetero-graph",
             produces="logits",
-            requires=_REQUIRES,
-            extra=_EXTRA,
         ),
-        Family(
-            name="graph.sage",
-            summary="GraphSAGE convolution, mean, sum or maximum over neighbours",
-            target="automl_graph.blocks.sage:SAGE",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.hetero_mlp",
+            "Linear layer and ReLU on every node, one for each type, without edges",
+            "hetero.mlp:HeteroMLP",
+            accepts="hetero-graph",
         ),
-        Family(
-            name="graph.sheaf",
-            summary="Diffusion on a learned sheaf: edges learn how the stalks of two nodes compare",
-            target="automl_graph.blocks.sheaf:Sheaf",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.hgt",
+            "Attention over all relations at once, with matrices for each",
+            "hetero.hgt:HGT",
+            accepts="hetero-graph",
         ),
-        Family(
-            name="graph.sheaf4rec",
-            summary="Sheaf diffusion over interactions",
-            target="automl_graph.recommend.sheaf4rec:Sheaf4Rec",
-            accepts="embeddings",
-            produces="embeddings",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Family(
-            name="graph.sheaf_ode",
-            summary="Sheaf diffusion in continuous time, with a fixed-step solver",
-            target="automl_graph.blocks.sheaf_ode:SheafODE",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.kpath",
+            "Small network on the paths around every node, with exact counts of paths and cycles",
+            "blocks.kpath:KPath",
             by_name_only=True,
         ),
-        Family(
-            name="graph.table",
-            summary="A learned vector for every user and item",
-            target="automl_graph.recommend.table:NodeTable",
+        _family(
+            "graph.latte",
+            "Attention over relations that it composes itself, order by order",
+            "hetero.latte:LATTE",
+            accepts="hetero-graph",
+        ),
+        _family(
+            "graph.latte_head",
+            "The whole LATTE network on class scores (head)",
+            "hetero.latte:LATTEHead",
+            accepts="hetero-graph",
+            produces="logits",
+        ),
+        _family(
+            "graph.lcm", "Message passing with fixed, recurrent or learned commutative aggregation", "blocks.lcm:LCM"
+        ),
+        _family(
+            "graph.lightgcn",
+            "LightGCN: propagation without weights over interactions",
+            "recommend.blocks:LightGCN",
+            accepts="embeddings",
+        ),
+        _family("graph.linkx", "Features and neighbourhoods transformed apart, then joined", "blocks.linkx:LINKX"),
+        _family(
+            "graph.local_augmentation",
+            "Generated features of neighbours beside the own, for any block behind it (LAGNN)",
+            "blocks.local_augmentation:LocalAugmentation",
+            by_name_only=True,
+        ),
+        _family(
+            "graph.mamba_gps",
+            "Mamba over nodes sorted by degree, beside gated message passing",
+            "blocks.gmn:GraphMambaGPS",
+            by_name_only=True,
+        ),
+        _family("graph.mlp", "Linear layer and ReLU on every node, without edges", "blocks.mlp:MLP"),
+        _family(
+            "graph.readout",
+            "Sum, mean, maximum or a learned readout of each graph, then a linear layer (head)",
+            "blocks.graph_readout:GraphReadout",
+            produces="logits",
+        ),
+        _family("graph.sage", "GraphSAGE convolution, mean, sum or maximum over neighbours", "blocks.sage:SAGE"),
+        _family(
+            "graph.sheaf",
+            "Diffusion on a learned sheaf: edges learn how the stalks of two nodes compare",
+            "blocks.sheaf:Sheaf",
+        ),
+        _family(
+            "graph.sheaf4rec",
+            "Sheaf diffusion over interactions",
+            "recommend.sheaf4rec:Sheaf4Rec",
+            accepts="embeddings",
+        ),
+        _family(
+            "graph.sheaf_ode",
+            "Sheaf diffusion in continuous time, with a fixed-step solver",
+            "blocks.sheaf_ode:SheafODE",
+            by_name_only=True,
+        ),
+        _family(
+            "graph.table",
+            "A learned vector for every user and item",
+            "recommend.table:NodeTable",
             accepts="bipartite",
             produces="embeddings",
-            requires=_REQUIRES,
-            extra=_EXTRA,
         ),
-        Family(
-            name="graph.tangnn",
-            summary="TANGNN: neighbours beside attention to the m best-scored nodes of the graph",
-            target="automl_graph.blocks.tangnn:TANGNN",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.tangnn",
+            "TANGNN: neighbours beside attention to the m best-scored nodes of the graph",
+            "blocks.tangnn:TANGNN",
         ),
-        Family(
-            name="graph.transformer",
-            summary="Scaled dot-product attention over neighbours",
-            target="automl_graph.blocks.transformer:GraphTransformer",
-            accepts="graph",
-            produces="graph",
-            requires=_REQUIRES,
-            extra=_EXTRA,
+        _family(
+            "graph.transformer", "Scaled dot-product attention over neighbours", "blocks.transformer:GraphTransformer"
         ),
     ]
 
@@ -399,6 +277,11 @@ def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
         Space(
+            name="graph/autognn",
+            summary="Two attention layers whose every part is searched (Auto-GNN)",
+            path=_SPACES / "autognn.yaml",
+        ),
+        Space(
             name="hetero-graph/node",
             summary="Attention over relations for node classification on heterogeneous graphs",
             path=_SPACES / "hetero.yaml",
@@ -436,12 +319,26 @@ def automl_strategies() -> list[Strategy]:
     """Ways to train that need graphs."""
     return [
         Strategy(
+            name="consistency",
+            summary="One random subnetwork each step, run several times; its answers are to agree (LAGNN)",
+            target="automl_graph.local_augmentation.strategy:Consistency",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Strategy(
+            name="forward",
+            summary="Slot after slot by a local loss against virtual nodes of the classes; then the head (ForwardGNN)",
+            target="automl_graph.forward_learning.strategy:Forward",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Strategy(
             name="graph-contrastive",
             summary="Another strategy, and a contrastive loss on views without unimportant edges",
             target="automl_graph.strategies.contrastive:GraphContrastive",
             requires=_REQUIRES,
             extra=_EXTRA,
-        )
+        ),
     ]
 
 

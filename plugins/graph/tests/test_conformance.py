@@ -7,7 +7,7 @@ import pytest
 from automl.testing import Check, plugin_checks
 
 RANKS = "rates ranked lists, which the toy task of the kit does not have; tested in test_recommendation"
-NEEDS_GRAPHS = "the toy task has no graphs; tested on one in test_contrastive.py"
+NEEDS_GRAPHS = "the toy task has no graphs; tested on one in test_contrastive.py and test_forward_strategy.py"
 CANCELS = (
     "what the head of an edge adds to its logits cancels in the softmax, and only the proximity loss learns from it; "
     "tested with a nonlinearity in test_latte.py"
@@ -17,13 +17,19 @@ EXEMPT = {
         key: {"gradient reaches all active weights and no other": CANCELS}
         for key in ("graph.latte", "graph.latte_head")
     },
-    "graph-contrastive": {
-        "reports finite losses": NEEDS_GRAPHS,
-        "gradient reaches what it ran and nothing else": NEEDS_GRAPHS,
-        "same generator, same step": NEEDS_GRAPHS,
-        "keeps nothing from step to step": NEEDS_GRAPHS,
-        "lowers the loss of the subnetworks": NEEDS_GRAPHS,
-    },
+    **dict.fromkeys(
+        ("forward", "graph-contrastive"),
+        dict.fromkeys(
+            (
+                "reports finite losses",
+                "gradient reaches what it ran and nothing else",
+                "same generator, same step",
+                "keeps nothing from step to step",
+                "lowers the loss of the subnetworks",
+            ),
+            NEEDS_GRAPHS,
+        ),
+    ),
     "graph.table": {
         "takes one sample and none": "gives the vectors of all users and items, for any number of users that are asked for"
     },

@@ -2,6 +2,7 @@
 
 from automl_graph.blocks.appnp import APPNP
 from automl_graph.blocks.arma import ARMA
+from automl_graph.blocks.autognn_layer import AutoGNNLayer
 from automl_graph.blocks.cheb import Cheb
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.blocks.dagnn import DAGNN, DAGNNHead
@@ -15,6 +16,7 @@ from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.blocks.kpath import KPath
 from automl_graph.blocks.lcm import LCM
 from automl_graph.blocks.linkx import LINKX
+from automl_graph.blocks.local_augmentation import LocalAugmentation
 from automl_graph.blocks.mlp import MLP
 from automl_graph.blocks.perceptron import MultilayerPerceptron
 from automl_graph.blocks.sage import SAGE
@@ -37,6 +39,7 @@ __all__ = [
     "MLP",
     "SAGE",
     "TANGNN",
+    "AutoGNNLayer",
     "Cheb",
     "DAGNNHead",
     "GATv2",
@@ -44,6 +47,7 @@ __all__ = [
     "GraphReadout",
     "GraphTransformer",
     "KPath",
+    "LocalAugmentation",
     "MultilayerPerceptron",
     "NodeClassifier",
     "Sheaf",

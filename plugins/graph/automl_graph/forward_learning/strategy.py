@@ -1,0 +1,116 @@
+"""Forward learning of a supernet on graphs: slot after slot by a local loss, then the head.
+
+Source:
+    Park et al. 2024, "Forward learning of graph neural networks", arXiv:2403.11004, section 3.3 (single forward).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from automl.blockwise.stage_run import pooled_features, stopped_gradient
+from automl.errors import ConfigError
+from automl.supernet import Stage, Staged, Supernet
+from automl.tasks import Batch
+from automl.training import StepContext, Strategy, TrainingConfig
+from automl_graph.forward_learning.goals import prototype_logits
+from automl_graph.forward_learning.labels import class_nodes, virtual_features
+from automl_graph.signal import GraphFormat
+
+__all__ = ["Forward"]
+
+
+@final
+class Forward(Strategy):
+    """Trains one slot at a time to make its nodes resemble the virtual node of their class; at last the head.
+
+    In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training
+    nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes.
+    No gradient passes from one slot to another, so memory for training is that of the largest slot. The head learns
+    from the labels on the graph as it is, and so may be exported as any network.
+
+    What differs from the paper: the answer is that of the head, as a network must answer without labels; rows are not
+    normalised between slots, which only forward-forward needs; blocks within a slot learn together. The other variants change
+    the widths of inputs or need all layers at once; ``automl_graph.forward_learning.train_forward`` has them.
+
+    Args:
+        head: share of the training for the head, above 0 and below 1; the slots have equal parts of the rest.
+        temperature: divides the products with virtual nodes.
+        both_directions: virtual and labelled nodes are linked in both directions, not only towards the virtual node.
+        seed: of the features of virtual nodes.
+
+    Raises:
+        ConfigError: an option is out of its range.
+    """
+
+    name: ClassVar[str] = "forward"
+
+    def __init__(
+        self, *, head: float = 0.25, temperature: float = 1.0, both_directions: bool = True, seed: int = 0
+    ) -> None:
+        if not 0 < head < 1:
+            raise ConfigError(f"strategy 'forward': head is {head}; it must be above 0 and below 1.")
+        if not temperature > 0:
+            raise ConfigError(f"strategy 'forward': temperature is {temperature}; it must be above 0.")
+        self._head: Final = head
+        self._temperature: Final = temperature
+        self._both_directions: Final = both_directions
+        self._seed: Final = seed
+
+    def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:
+        _graph_stages(supernet)
+
+    def phase(self, supernet: Supernet, progress: float) -> tuple[float, float]:
+        share, stages = 1 - self._head, len(_graph_stages(supernet))
+        if progress >= share:
+            return share, 1.0
+        stage = self._stage(progress, stages)
+        return share * stage / stages, share * (stage + 1) / stages
+
+    def step(self, context: StepContext) -> dict[str, float]:
+        stages = _graph_stages(context.supernet)
+        if context.progress >= 1 - self._head:
+            with stopped_gradient(stages, len(stages)):
+                loss = context.loss(context.forward(context.sample()))
+        else:
+            loss = self._local_loss(context, stages, self._stage(context.progress, len(stages)))
+        context.backward(loss)
+        return {"loss": loss.item()}
+
+    def _local_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
+        x, edges = context.batch.inputs
+        labels, nodes = context.batch.target, context.batch.index
+        if nodes is None:
+            nodes = torch.arange(len(labels), device=labels.device)
+        classes = int(labels.max()) + 1
+        features = virtual_features(classes, x.shape[1], seed=self._seed, like=x)
+        augmented = class_nodes(x, edges, nodes, labels, features, both_directions=self._both_directions)
+        view = context.with_batch(Batch(tuple(augmented), labels, nodes))
+        architecture = context.sample()
+        outputs = pooled_features(lambda: view.forward(architecture), stages, stage)
+        return F.cross_entropy(prototype_logits(outputs, len(x), self._temperature)[nodes], labels)
+
+    def _stage(self, progress: float, stages: int) -> int:
+        return min(int(progress / (1 - self._head) * stages), stages - 1)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "head": self._head,
+            "temperature": self._temperature,
+            "both_directions": self._both_directions,
+            "seed": self._seed,
+        }
+
+    def __repr__(self) -> str:
+        return f"Forward({', '.join(f'{name}={value}' for name, value in self.describe().items())})"
+
+
+def _graph_stages(supernet: Supernet) -> list[Stage]:
+    stages = supernet.network.stages() if isinstance(supernet.network, Staged) else []
+    if not stages or not all(isinstance(stage.payload, GraphFormat) for stage in stages):
+        raise ConfigError("strategy 'forward': trains spaces of slots on graphs only; take 'single-path' for others.")
+    return stages

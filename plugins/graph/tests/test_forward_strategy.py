@@ -1,0 +1,61 @@
+"""Forward learning of a supernet: which slots a step reaches, and that the head learns at last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from automl_graph import plugin
+from automl_graph.forward_learning.strategy import Forward
+from automl_graph.tasks import NodeClassification
+from torch import nn
+
+from automl.errors import ConfigError
+from automl.host import Host
+from automl.supernet import Supernet, load_skeleton
+from automl.training import StepContext, TrainingConfig
+
+HOST = Host.load(entry_points=False, plugins=[plugin])
+
+
+def prepared() -> tuple[Supernet, NodeClassification]:
+    task = NodeClassification.load("karate", seed=0)
+    torch.manual_seed(0)
+    return load_skeleton("graph/node", HOST).build(task, HOST), task
+
+
+def step(supernet: Supernet, task: NodeClassification, strategy: Forward, progress: float) -> dict[str, float]:
+    context = StepContext(
+        supernet=supernet, task=task, batch=next(iter(task.train_batches(np.random.default_rng(0), 0))),
+        rng=np.random.default_rng(1), smallest=supernet.space.smallest(), largest=supernet.space.largest(),
+        label_smoothing=0.0, progress=progress, validation=list, forward=supernet, backward=lambda loss: loss.backward(),
+    )  # fmt: skip
+    return dict(strategy.step(context))
+
+
+@pytest.mark.parametrize(("progress", "part"), [(0.0, "pre"), (0.5, "message"), (0.9, "head")])
+def test_a_step_reaches_one_part_only(progress: float, part: str) -> None:
+    supernet, task = prepared()
+    losses = step(supernet, task, Forward(), progress)
+    assert np.isfinite(losses["loss"])
+    reached = {n.split(".")[1] for n, p in supernet.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    assert reached == {part}
+
+
+def test_phases_follow_the_slots_and_then_the_head() -> None:
+    supernet, _ = prepared()
+    strategy = Forward(head=0.4)
+    assert [strategy.phase(supernet, p) for p in (0.1, 0.45, 0.7)] == [(0.0, 0.3), (0.3, 0.6), (0.6, 1.0)]
+
+
+def test_networks_that_are_no_slots_on_graphs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="spaces of slots on graphs only"):
+        Forward().prepare(Supernet(nn.Linear(2, 3)), TrainingConfig())
+
+
+@pytest.mark.parametrize("wrong", [{"head": 0.0}, {"head": 1.0}, {"temperature": 0.0}])
+def test_unusable_options_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
+        Forward(**wrong)

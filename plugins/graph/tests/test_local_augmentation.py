@@ -1,0 +1,223 @@
+"""What the generator learns, how it enters a network, and the consistency of answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from automl_graph.blocks import GCN, LocalAugmentation
+from automl_graph.local_augmentation import (
+    AugmentedLayer,
+    Generator,
+    GeneratorOptions,
+    cached_generator,
+    consistency_loss,
+    load_generator,
+    sharpened,
+    train_generator,
+)
+from automl_graph.local_augmentation.strategy import Consistency
+from automl_graph.local_augmentation.train import Encoder, divergence, neighbour_pairs, reconstruction_loss
+from automl_graph.signal import Graph
+from torch import nn
+
+from automl.errors import ConfigError, DataError, SpaceError
+from automl.supernet import Supernet
+
+SMALL = GeneratorOptions(latent=3, hidden=17, steps=5, batch_size=8)
+
+
+def star(leaves: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """A hub (node 0) whose features are the opposite of those of its leaves."""
+    x = torch.zeros(leaves + 1, 6)
+    x[0, :3], x[1:, 3:] = 1.0, 1.0
+    both = torch.stack([torch.zeros(leaves, dtype=torch.int64), torch.arange(1, leaves + 1)])
+    return x, torch.cat([both, both.flip(0)], dim=1)
+
+
+def test_pairs_are_all_directed_edges_without_self_loops_centre_first() -> None:
+    edges = torch.tensor([[0, 1, 2, 2], [1, 0, 2, 0]])
+    centre, neighbour = neighbour_pairs(edges)
+    assert centre.tolist() == [1, 0, 0]
+    assert neighbour.tolist() == [0, 1, 2]
+
+
+def test_generator_writes_the_neighbour_and_not_the_node() -> None:
+    x, edges = star()
+    generator, record = train_generator(
+        x, edges, GeneratorOptions(hidden=32, steps=300, batch_size=32, learning_rate=0.01)
+    )
+    made = generator(x)
+    torch.testing.assert_close(made[0], x[1], rtol=0, atol=0.05)  # the hub sees leaves
+    torch.testing.assert_close(made[1], x[0], rtol=0, atol=0.05)
+    # Neighbours follow from the centre, so nothing is left for the latent numbers to say, and the monitor shows it.
+    assert record.deviation < 0.02
+    assert record.kl < 0.1
+
+
+def test_generated_features_resemble_the_mean_neighbour_of_the_same_node() -> None:
+    generator_of = torch.Generator().manual_seed(0)
+    kind = torch.arange(60) % 4
+    x = (torch.rand(4, 9, generator=generator_of)[kind] + 0.05 * torch.rand(60, 9, generator=generator_of)).clamp(0, 1)
+    ends = torch.randint(60, (2, 900), generator=generator_of)
+    ends = ends[:, (kind[ends[0]] + 1) % 4 == kind[ends[1]]]  # neighbours are of another kind
+    generator, _ = train_generator(x, ends, GeneratorOptions(hidden=32, steps=400, batch_size=64, learning_rate=0.01))
+    means = torch.zeros(60, 9).index_add(0, ends[1], x[ends[0]]) / torch.bincount(ends[1], minlength=60)[:, None]
+    made = generator(x)
+    same = torch.cosine_similarity(made, means).mean()
+    assert same > 0.98
+    assert same > torch.cosine_similarity(made, means[torch.randperm(60, generator=generator_of)]).mean() + 0.05
+    assert same > torch.cosine_similarity(x, means).mean() + 0.05
+
+
+def test_draws_differ_in_training_only_and_pass_no_gradient() -> None:
+    generator = Generator(5, SMALL)
+    x = torch.rand(4, 5, requires_grad=True)
+    assert not torch.equal(generator(x), generator(x))
+    assert not generator(x).requires_grad
+    generator.eval()
+    assert torch.equal(generator(x), generator(x))
+    expected = torch.stack([generator.decode(z.expand(4, -1), x) for z in generator.fixed]).mean(0)
+    torch.testing.assert_close(generator(x), expected.detach())
+
+
+def test_normalised_rows_add_up_to_one_even_if_all_are_zero() -> None:
+    generator = Generator(5, GeneratorOptions(latent=3, hidden=17, row_normalise=True))
+    torch.testing.assert_close(generator(torch.rand(4, 5)).sum(1), torch.ones(4))
+    with torch.no_grad():
+        generator.leave.weight.zero_()
+        generator.leave.bias.fill_(-200.0)
+    assert generator(torch.zeros(3, 5)).isfinite().all()
+
+
+def test_divergence_is_zero_for_normal_numbers_and_the_loss_is_a_sum_over_pairs() -> None:
+    assert not divergence(torch.zeros(3, 4), torch.zeros(3, 4)).any()
+    assert (divergence(torch.randn(3, 4), torch.randn(3, 4)) > 0).all()
+    logits, wanted = torch.randn(2, 5), torch.rand(2, 5)
+    for kind in ("bce", "mse"):
+        chosen = GeneratorOptions(reconstruction=kind)  # type: ignore[arg-type]
+        twice = reconstruction_loss(logits.repeat(3, 1), wanted.repeat(3, 1), chosen)
+        torch.testing.assert_close(twice, reconstruction_loss(logits, wanted, chosen).repeat(3))
+
+
+def test_encoder_tells_the_neighbour_from_the_centre() -> None:
+    encoder, (first, second) = Encoder(5, SMALL), torch.rand(2, 4, 5)
+    assert not torch.allclose(encoder(first, second)[0], encoder(second, first)[0])
+
+
+@pytest.mark.parametrize("copies", [0, 1, 3])
+def test_branches_have_weights_of_their_own(copies: int) -> None:
+    generator = Generator(5, SMALL).requires_grad_(False)
+    layer = AugmentedLayer(generator, lambda: GCN(5, 4, residual=False), copies=copies)
+    learnt = sum(p.numel() for p in layer.parameters() if p.requires_grad)
+    assert learnt == (copies + 1) * (5 * 4 + 4)
+    graph = Graph(torch.rand(6, 5), torch.randint(6, (2, 11)))
+    out = layer.eval()(graph).x
+    assert out.shape == (6, (copies + 1) * 4)
+    torch.testing.assert_close(out[:, :4], layer.branches[0](graph).x)  # without copies the plain block
+
+
+def test_consistency_is_zero_for_equal_one_hot_answers_and_its_target_gets_no_gradient() -> None:
+    certain = torch.eye(3)[[0, 2, 1]]
+    assert consistency_loss([certain, certain], 0.5).item() == pytest.approx(0, abs=1e-12)
+    logits = torch.randn(4, 3, requires_grad=True)
+    answers = [logits.softmax(1), torch.rand(4, 3).softmax(1)]
+    loss = consistency_loss(answers, 0.5)
+    (found,) = torch.autograd.grad(loss, answers[0])
+    target = sharpened((answers[0] + answers[1]).detach() / 2, 0.5)
+    torch.testing.assert_close(found, 2 * (answers[0] - target).detach() / (2 * 4))
+
+
+def test_sharpening_keeps_sums_and_goes_from_the_same_to_the_largest() -> None:
+    p = torch.rand(5, 4).add(0.1).softmax(1).double()
+    torch.testing.assert_close(sharpened(p, 1.0), p)
+    torch.testing.assert_close(sharpened(p, 0.5), p.square() / p.square().sum(1, keepdim=True))
+    torch.testing.assert_close(sharpened(p, 1e-4), torch.eye(4, dtype=torch.float64)[p.argmax(1)])
+    torch.testing.assert_close(sharpened(p, 0.3).sum(1), torch.ones(5, dtype=torch.float64))
+
+
+def test_a_generator_is_trained_once_and_read_back_the_same(tmp_path: Path) -> None:
+    x, edges = star(5)
+    path = cached_generator(x, edges, tmp_path / "generators", SMALL)
+    written = path.stat().st_mtime_ns
+    assert cached_generator(x, edges, tmp_path / "generators", SMALL) == path
+    assert path.stat().st_mtime_ns == written
+    assert cached_generator(x, edges.flip(1), tmp_path / "generators", SMALL) != path
+    trained, _ = train_generator(x, edges, SMALL)
+    loaded = load_generator(path)
+    assert torch.equal(loaded(x), trained(x))
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_files_that_are_no_generators_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        load_generator(tmp_path / "absent.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(DataError, match="is no generator"):
+        load_generator(tmp_path / "text.safetensors")
+
+
+def test_a_network_with_a_generator_extracts_and_exports_the_same_answers(tmp_path: Path) -> None:
+    x, edges = star(5)
+    path = cached_generator(x, edges, tmp_path, SMALL)
+    supernet = Supernet(LocalAugmentation(6, 4, generator=str(path))).eval()
+    assert supernet.space.size() == 3
+    graph = Graph(x, edges)
+    answers = []
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        model = supernet.extract(architecture)
+        answers.append(model(graph).x)
+        torch.testing.assert_close(answers[-1], supernet(graph).x)
+        has = any(isinstance(module, Generator) for module in model.modules())
+        assert has == (architecture["mode"] != "none")
+        program = torch.export.export(
+            _OnTensors(model), (x, edges), dynamic_shapes=({0: torch.export.Dim.DYNAMIC}, None)
+        )
+        torch.testing.assert_close(program.module()(x[:3], edges), model(Graph(x[:3], edges)).x)
+    assert not torch.allclose(answers[0], answers[1])
+    with pytest.raises(SpaceError, match="makes 6 features, the input has 5 to 5"):
+        LocalAugmentation(5, 4, generator=str(path))
+
+
+class _OnTensors(nn.Module):
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.block(Graph(x, edge_index)).x
+        return result
+
+
+def test_the_control_self_is_a_copy_of_the_input() -> None:
+    block = LocalAugmentation(5, 4, generator="self", mode="average").eval()
+    x = torch.rand(3, 5)
+    torch.testing.assert_close(block(Graph(x, torch.zeros(2, 0, dtype=torch.int64))).x, block.own(x))
+    noise = LocalAugmentation(5, 4, generator="noise", mode="concat")
+    graph = Graph(x, torch.zeros(2, 0, dtype=torch.int64))
+    assert not torch.equal(noise(graph).x, noise(graph).x)
+    assert torch.equal(noise.eval()(graph).x, noise(graph).x)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"latent": 0}, "latent is 0"), ({"kl_weight": -1.0}, "kl_weight is -1"), ({"reconstruction": "mae"}, "unknown")],
+)
+def test_unusable_options_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GeneratorOptions(**wrong)
+    with pytest.raises(ConfigError, match="draws is 1"):
+        Consistency(draws=1)
+
+
+def test_graphs_that_teach_nothing_are_refused() -> None:
+    with pytest.raises(DataError, match="no edge between two nodes"):
+        train_generator(torch.rand(3, 2), torch.tensor([[1], [1]]), SMALL)
+    with pytest.raises(DataError, match="'bce' needs features from 0 to 1"):
+        train_generator(torch.full((3, 2), 2.0), torch.tensor([[1], [0]]), SMALL)
+    assert np.isfinite(train_generator(torch.randn(3, 2), torch.tensor([[1], [0]]), GeneratorOptions(
+        steps=2, hidden=4, reconstruction="mse"))[1].loss)  # fmt: skip
