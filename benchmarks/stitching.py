@@ -1,6 +1,6 @@
 """Stitched networks on scikit-learn's digits: how many are better than a straight line between their anchors.
 
-    python benchmarks/stitching.py [--seeds 5] [--anchor-epochs 40] [--epochs 10] [--only FAMILY]
+    python benchmarks/stitching.py [--seeds 5] [--anchor-epochs 20] [--epochs 30] [--only FAMILY]
 
 One row is one pair of anchors and one seed: both are trained alone, stitched, measured with stitching layers that start by
 least squares and at random, trained jointly for a short time, and measured again. Errors are those of the test part, which
@@ -147,7 +147,7 @@ def row(family: str, seed: int, anchor_epochs: int, epochs: int) -> dict[str, An
         train(
             Supernet(network),
             task,
-            config(epochs, 0.002, 0.0),
+            config(epochs, 0.005, 0.0),
             strategy=StitchJoint(),
             folder=Path(folder),
             seed=seed,
@@ -201,8 +201,8 @@ def main() -> None:
     """Runs what is missing, writes each row as it comes, and prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--anchor-epochs", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of joint training")
+    parser.add_argument("--anchor-epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30, help="epochs of joint training")
     parser.add_argument("--only", default="", help="families whose name contains this text")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
