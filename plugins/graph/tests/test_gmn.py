@@ -21,17 +21,6 @@ from automl.testing.weights import randomise
 INP, OUT, NODES = 5, 3, 11
 
 
-class BatchedGraph(Graph):
-    """A graph that says which node is of which graph."""
-
-    batch: Tensor
-
-    def __new__(cls, x: Tensor, edge_index: Tensor, batch: Tensor) -> BatchedGraph:
-        result = super().__new__(cls, x, edge_index)
-        result.batch = batch
-        return result
-
-
 def graph(seed: int = 0, nodes: int = NODES, edges: int = 30) -> Graph:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(nodes, INP, generator=generator, dtype=torch.float64)
@@ -65,10 +54,10 @@ def test_a_graph_alone_and_in_a_batch_of_larger_ones_gives_the_same(options: dic
     edges = torch.cat([part.edge_index + start for part, start in zip(parts, starts, strict=True)], dim=1)
     batch = torch.repeat_interleave(torch.arange(3), torch.tensor([4, 75, 1]))
     if "m" in options:  # walks are drawn by the number of a node, so only the first graph keeps its own
-        together = module(BatchedGraph(x, edges, batch)).x[:4]
+        together = module(Graph(x, edges, batch)).x[:4]
         expected = module(parts[0]).x
     else:
-        together = module(BatchedGraph(x, edges, batch)).x
+        together = module(Graph(x, edges, batch)).x
         expected = torch.cat([module(part).x for part in parts])
     torch.testing.assert_close(together, expected, rtol=0, atol=1e-12)
 

@@ -223,24 +223,13 @@ def test_zero_rows_few_nodes_and_isolated_nodes(mode: str, aux: str) -> None:
     assert torch.equal(cosine_scores(-torch.ones(2, 3), torch.ones(3)), torch.zeros(2))
 
 
-class BatchedGraph(Graph):
-    """A graph that says which node is of which graph."""
-
-    batch: Tensor
-
-    def __new__(cls, x: Tensor, edge_index: Tensor, batch: Tensor) -> BatchedGraph:
-        result = super().__new__(cls, x, edge_index)
-        result.batch = batch
-        return result
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("aux", ["random_fixed", "gated"])
 def test_tokens_are_chosen_for_each_graph_of_a_batch(mode: str, aux: str) -> None:
     """Check 11."""
     module, parts = block(mode=mode, aux=aux), [graph(1, 4, 9), graph(2, 2, 3), graph(3, 9, 20)]
     starts = [0, 4, 6]
-    both = BatchedGraph(
+    both = Graph(
         torch.cat([part.x for part in parts]),
         torch.cat([part.edge_index + start for part, start in zip(parts, starts, strict=True)], dim=1),
         torch.repeat_interleave(torch.arange(3), torch.tensor([4, 2, 9])),

@@ -213,7 +213,7 @@ class GMN(nn.Module):
         sequences = node_sequences(
             graph.edge_index,
             graph.x.shape[0],
-            getattr(graph, "batch", None),
+            graph.batch,
             key=current_choice(self.order),
             shuffle_ties=self.training,
         )

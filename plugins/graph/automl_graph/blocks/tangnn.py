@@ -128,7 +128,7 @@ class _Wiring(nn.Module):
 
     def forward(self, graph: Graph) -> Tensor:
         """Returns the output features."""
-        stream = self.layers(_Stream(graph.x, graph.edge_index, getattr(graph, "batch", None), ()))
+        stream = self.layers(_Stream(graph.x, graph.edge_index, graph.batch, ()))
         if self.variant == "concat":
             parts = self.parts.active() if isinstance(self.parts, elastic.Repeat) else self.parts.children()
             first, *others = (part(read) for part, read in zip(parts, stream.read, strict=True))

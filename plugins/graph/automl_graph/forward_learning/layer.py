@@ -50,7 +50,7 @@ class CachedGCN(nn.Module):
         self._known.clear()
 
     def _propagated(self, graph: Graph) -> Tensor:
-        x, edges = graph
+        x, edges = graph.x, graph.edge_index
         if x.requires_grad:
             return _propagate(graph)
         for known_x, version_x, known_edges, version_edges, propagated in self._known:
