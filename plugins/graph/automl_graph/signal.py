@@ -50,5 +50,5 @@ class GraphFormat(PayloadFormat):
     def example(self, batch: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         # Random ends give self loops, double edges and nodes without any edge, all of which blocks must bear.
         x = torch.randn(batch, width, generator=generator)
-        edge_index = torch.randint(max(1, batch), (2, 2 * batch), generator=generator)
+        edge_index = torch.randint(max(1, batch), (2, 4 * batch), generator=generator)
         return x, edge_index
