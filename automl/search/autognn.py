@@ -132,8 +132,8 @@ class AutoGNN(Searcher):
         self._guide: Final = guide
         self._guide_temperature: Final = guide_temperature
         self._decay: Final = baseline_decay
+        self._hidden: Final = hidden
         self._controller_options: Final = {
-            "hidden": hidden,
             "learning_rate": learning_rate,
             "temperature": temperature,
             "tanh_constant": tanh_constant,
@@ -155,7 +155,11 @@ class AutoGNN(Searcher):
         self._actions: dict[bytes, _Action] = {}
         self._baseline: float | None = None
         self._controllers: ClassControllers = ClassControllers(
-            self._space.structure, self._members, seed=self._seed, **self._controller_options
+            self._space.structure,
+            self._members,
+            hidden=self._hidden,
+            seed=self._seed,
+            **self._controller_options,
         )
 
     def ask(self, n: int) -> list[Architecture]:
