@@ -55,7 +55,8 @@ class Segments(NamedTuple):
         if shuffle:
             order = torch.randperm(len(index), device=index.device)
             values, index = values[order], index[order]
-        order = torch.sort(index, stable=True).indices
+        # Keys that all differ keep the order within a segment; ONNX has no stable sort.
+        order = torch.argsort(index * index.shape[0] + torch.arange(index.shape[0], device=index.device))
         target = index[order]
         counts = scatter(torch.ones_like(index), index, dim=0, dim_size=size, reduce="sum")
         starts = counts.cumsum(0) - counts

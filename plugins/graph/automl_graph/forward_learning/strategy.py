@@ -89,7 +89,7 @@ class Forward(Strategy):
         classes = int(labels.max()) + 1
         features = virtual_features(classes, x.shape[1], seed=self._seed, like=x)
         augmented = class_nodes(x, edges, nodes, labels, features, both_directions=self._both_directions)
-        view = context.with_batch(Batch(tuple(augmented), labels, nodes))
+        view = context.with_batch(Batch((augmented.x, augmented.edge_index), labels, nodes))
         architecture = context.sample()
         outputs = pooled_features(lambda: view.forward(architecture), stages, stage)
         return F.cross_entropy(prototype_logits(outputs, len(x), self._temperature)[nodes], labels)
