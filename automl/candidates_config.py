@@ -14,11 +14,13 @@ PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
 SEES_ZEROS: Final = ("nonzero", "sparse-size")
 """Objectives in which a network with masked weights can differ from its dense base, beside quality."""
 STITCH_TRAINING: Final[Mapping[str, Any]] = {
-    # The anchors are trained: a tenth of the learning rate that starts from nothing, and no smoothing of the targets.
-    "epochs": 10,
-    "learning_rate": 0.002,
+    # The anchors are trained: a lower learning rate than one that starts from nothing, and no smoothing of the targets.
+    "epochs": 30,
+    "learning_rate": 0.005,
     "warmup_epochs": 1.0,
     "label_smoothing": 0.0,
+    # The first loss may be that of a trained anchor; those of stitches are many times as large.
+    "divergence_factor": 1e3,
 }
 """What the joint training of stitched networks sets, for a user to overrule."""
 

@@ -84,6 +84,7 @@ def config(epochs: int, learning_rate: float, label_smoothing: float) -> Trainin
         warmup_epochs=min(1.0, epochs / 4),
         label_smoothing=label_smoothing,
         validation_samples=32,
+        divergence_factor=1e3,
         validation_subnets=1,
     )
 
