@@ -39,7 +39,7 @@ MAY_IMPORT = {
         "tickets",
     },
     "stitching": {"space", "supernet", "host", "tasks", "training", "objectives", "export", "report", "job"},
-    "assembling": {"space", "supernet", "host", "tasks", "objectives", "export", "job", "tickets"},
+    "assembling": {"space", "supernet", "host", "tasks", "objectives", "search", "export", "job", "tickets"},
     "testing": {"space", "elastic", "supernet", "tasks", "training", "objectives", "search", "export", "host", "job"},
 }
 LIGHT = [
