@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import io
+import os
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
