@@ -42,7 +42,7 @@ ONE_STEP: dict[str, Callable[[], list[nn.Module]]] = {
     "first order": lambda: [LATTEHead(4, 3, schema=SCHEMA, orders=1, head_width=3, heads=2)],
 }
 JOINING = {
-    "sampled": lambda: [LATTEHead(4, 3, schema=SCHEMA, orders=3, head_width=3, joined_edges="sampled")],
+    "sampled": lambda: [LATTEHead(4, 3, schema=SCHEMA, orders=2, head_width=3, joined_edges="sampled")],
     "meta-paths": lambda: [
         HAN(4, 5, schema=SCHEMA, order=2, heads=2, head_width=3),
         HeteroClassifier(5, 3, schema=SCHEMA),
