@@ -70,7 +70,6 @@ class LearnedScores(nn.Module, ABC):
         return weights
 
 
-@final
 class _GAT(LearnedScores):
     """``leaky_relu(s W h_j + t W h_i)`` with vectors ``s``, ``t`` of each head."""
 
@@ -80,21 +79,19 @@ class _GAT(LearnedScores):
         self.as_target = elastic.Linear(width, heads, bias=False)
 
     def scores(self, values: Tensor, links: Links) -> Tensor:
-        sent, received = score_heads(values, self.as_source), score_heads(values, self.as_target)
+        sent, received = self._ends(values)
         return F.leaky_relu(sent[links.source] + received[links.target], _SLOPE)
+
+    def _ends(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        return score_heads(values, self.as_source), score_heads(values, self.as_target)
 
 
 @final
-class _SymmetricGAT(LearnedScores):
+class _SymmetricGAT(_GAT):
     """The score of ``gat`` for a link plus that for its reverse."""
 
-    def __init__(self, width: SizeLike, heads: SizeLike) -> None:
-        super().__init__()
-        self.as_source = elastic.Linear(width, heads, bias=False)
-        self.as_target = elastic.Linear(width, heads, bias=False)
-
     def scores(self, values: Tensor, links: Links) -> Tensor:
-        sent, received = score_heads(values, self.as_source), score_heads(values, self.as_target)
+        sent, received = self._ends(values)
         forth = F.leaky_relu(sent[links.source] + received[links.target], _SLOPE)
         return forth + F.leaky_relu(sent[links.target] + received[links.source], _SLOPE)
 

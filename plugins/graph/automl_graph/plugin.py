@@ -225,15 +225,6 @@ def automl_tasks() -> list[Task]:
     """Tasks on one graph and on many."""
     return [
         Task(
-            name="hetero-node-classification",
-            summary="Classes of the nodes of one type of a heterogeneous graph: planted-papers or an .npz file",
-            target="automl_graph.hetero.task:HeteroNodeClassification",
-            signal="hetero-graph",
-            default_data="planted-papers",
-            requires=_REQUIRES,
-            extra=_EXTRA,
-        ),
-        Task(
             name="graph-classification",
             summary="Classes of whole graphs: cycles-or-trees, triangle-or-not or an .npz file",
             target="automl_graph.tasks.graph_classification:GraphClassification",
@@ -248,6 +239,15 @@ def automl_tasks() -> list[Task]:
             target="automl_graph.tasks.graph_regression:GraphRegression",
             signal="graph",
             default_data="4-cycles",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Task(
+            name="hetero-node-classification",
+            summary="Classes of the nodes of one type of a heterogeneous graph: planted-papers or an .npz file",
+            target="automl_graph.hetero.task:HeteroNodeClassification",
+            signal="hetero-graph",
+            default_data="planted-papers",
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
@@ -277,19 +277,14 @@ def automl_spaces() -> list[Space]:
     """Shared search spaces on graphs."""
     return [
         Space(
-            name="graph/autognn",
-            summary="Two attention layers whose every part is searched (Auto-GNN)",
-            path=_SPACES / "autognn.yaml",
-        ),
-        Space(
-            name="hetero-graph/node",
-            summary="Attention over relations for node classification on heterogeneous graphs",
-            path=_SPACES / "hetero.yaml",
-        ),
-        Space(
             name="bipartite/recommend",
             summary="Recommendation by sheaf diffusion, LightGCN and matrix factorisation",
             path=_SPACES / "recommend.yaml",
+        ),
+        Space(
+            name="graph/autognn",
+            summary="Two attention layers whose every part is searched (Auto-GNN)",
+            path=_SPACES / "autognn.yaml",
         ),
         Space(
             name="graph/heterophily",
@@ -310,6 +305,11 @@ def automl_spaces() -> list[Space]:
             name="graph/node",
             summary="Message passing and deep propagation for node classification",
             path=_SPACES / "node.yaml",
+        ),
+        Space(
+            name="hetero-graph/node",
+            summary="Attention over relations for node classification on heterogeneous graphs",
+            path=_SPACES / "hetero.yaml",
         ),
     ]
 
@@ -347,14 +347,14 @@ def automl_probes() -> list[Probe]:
     """Numbers read off node features."""
     return [
         Probe(
-            name="graph.relation_usage",
-            summary="How much nodes of each type prefer each composed relation of LATTE",
-            target="automl_graph.probes.relation_usage:RelationUsage",
-        ),
-        Probe(
             name="graph.algebra",
             summary="How far a learned operator is from associative; 0 is a commutative monoid",
             target="automl_graph.probes.algebra:AlgebraDefect",
+        ),
+        Probe(
+            name="graph.relation_usage",
+            summary="How much nodes of each type prefer each composed relation of LATTE",
+            target="automl_graph.probes.relation_usage:RelationUsage",
         ),
         Probe(
             name="graph.sheaf_spectrum",
