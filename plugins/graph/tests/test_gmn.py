@@ -193,11 +193,11 @@ def test_traced_network_with_walks_takes_graphs_of_any_size(options: dict[str, s
 
     model = Net()
     axes = ({0: torch.export.Dim("nodes")}, {1: torch.export.Dim("edges")})
-    program = torch.export.export(model, tuple(graph(0, 7, 12)), dynamic_shapes=axes)
+    program = torch.export.export(model, tuple(graph(0, 7, 12))[:2], dynamic_shapes=axes)
     assert not [node for node in program.graph.nodes if "automl" in str(node.target)]
     for nodes, edges in ((2, 3), (29, 60)):
         data = graph(1, nodes, edges)
-        torch.testing.assert_close(program.module()(*data), model(*data), rtol=0, atol=1e-12)
+        torch.testing.assert_close(program.module()(*data[:2]), model(*data[:2]), rtol=0, atol=1e-12)
 
 
 def test_other_walks_in_every_training_step() -> None:

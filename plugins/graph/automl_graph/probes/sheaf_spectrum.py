@@ -58,7 +58,7 @@ class SheafSpectrum:
     Example:
         >>> summary = SheafSpectrum()(torch.ones(3, 1), torch.tensor([[0, 1], [1, 2]]))
         >>> summary.harmonic, round(summary.energy, 4), summary.negative_transports
-        (1, 0.0286, 0.0)
+        (1, 0.0572, 0.0)
     """
 
     def __init__(self, *, largest: int = 4096, tolerance: float = 1e-9) -> None:

@@ -78,7 +78,7 @@ class Recommendation(Task):
     Example:
         >>> task = Recommendation.load("user-item-blocks", seed=0)
         >>> task.outputs, task.input_width
-        (200, 500)
+        (199, 497)
     """
 
     options_model: ClassVar[type[BaseModel]] = RecommendationOptions

@@ -19,6 +19,7 @@ class StackedSize(Size):
         >>> from automl.space import Ordinal
         >>> fixed, learned = Ordinal(0, 1), Ordinal(2, 3)
         >>> size = StackedSize((fixed, learned))
+        >>> fixed.value, learned.value = 0, 2
         >>> int(size), size.indices()
         (2, (1, 2))
     """
