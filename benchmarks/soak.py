@@ -12,7 +12,8 @@ Checked: exactly as many candidates as asked for, none twice, each canonical and
 a failure with its reason. Printed: processor milliseconds of ask + tell per candidate over the last tenth before 100, 1,000
 and 10,000 candidates; resident memory per candidate over the first and the second half of the search, which are alike where
 it grows linearly (the ledger's records, which the loop keeps, are part of it); size of the saved state. One that uses up
-its seconds stops early, and the table says where. Rows: ``benchmarks/results/soak.json``.
+its seconds stops early, and the table says where. Rows: ``benchmarks/results/soak.json``, one for each searcher; a new one
+replaces the earlier one of its searcher.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from spaces45 import depth45
 
+from automl.atomic_write import write_atomically
 from automl.host import Host
 from automl.objectives.context import cpu_name, versions
 from automl.search import Ledger, Measurement, Outcome, Searcher, run_search
@@ -215,17 +217,18 @@ def main() -> None:
         f"{'searcher':20} {'trials':>6} {'failed':>6} {'ms @100':>10} {'ms @1k':>10} {'ms @10k':>10} {'ms @end':>10} "
         f"{'kB/trial':>9} {'kB later':>9} {'state kB':>9}"
     )
-    rows = []
+    stored = json.loads(options.output.read_text(encoding="utf-8")) if options.output.is_file() else {"rows": []}
+    rows: list[dict[str, Any]] = stored["rows"]
     for name in options.searchers:
         trials = min(options.trials, FEWER.get(name, options.trials))
         command = [sys.executable, __file__, "--one", name, "--trials", str(trials), "--seconds", str(options.seconds)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{name}: the soak ended with code {done.returncode}.")
-        rows.append(json.loads(done.stdout.split("row=")[-1]))
+        rows = [row for row in rows if row["searcher"] != name]
+        rows.append({**json.loads(done.stdout.split("row=")[-1]), "context": context})
         print_row(rows[-1])
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"context": context, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        write_atomically(options.output, json.dumps({"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
