@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from automl.tasks.splits import Part
+from automl.tasks.step_scale import StepScale, scale_of_rows
 
 if TYPE_CHECKING:
     from automl.space import SizeLike
@@ -185,6 +186,13 @@ class Task(ABC):
     def steps_per_epoch(self, batch_size: int) -> int:
         """Returns how many batches ``train_batches`` yields; counted here, worth a formula where that is slow."""
         return sum(1 for _ in self.train_batches(np.random.default_rng(0), batch_size))
+
+    def step_scale(self, batch_size: int) -> StepScale | None:
+        """Returns the size of a training step with smaller ones beside it, so that its memory is known before it runs.
+
+        By default rows of the first batch, where samples are rows of every input; None if memory cannot be predicted.
+        """
+        return scale_of_rows(self.train_batches(np.random.default_rng(0), batch_size))
 
     def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
         """Returns the share of a batch that one of several processes trains on.
