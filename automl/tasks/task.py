@@ -169,6 +169,10 @@ class Task(ABC):
     def describe(self) -> dict[str, Any]:
         """Returns what must be known to use a model of this task, as JSON: shapes, classes, normalisation, split sizes."""
 
+    def statistics(self) -> dict[str, Any]:
+        """Returns what a reader of the report should know about the data, as JSON: names with numbers or short texts."""
+        return {"samples": {part: len(rows) for part, rows in self.split.items()}}
+
     def head(self, width: SizeLike) -> nn.Module | None:
         """Returns the default head on a signal of ``width``, made of elastic layers; None if a space must name one."""
         return None

@@ -20,6 +20,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, holds_graph, karate_club, load_graph
 from automl_graph.data.reading import FORMS
+from automl_graph.data.statistics import graph_statistics
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
 from automl_graph.tasks.options import NodeOptions
@@ -168,6 +169,16 @@ class NodeClassification(Task):
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
             "normalisation": self._options.normalise,
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        counts = torch.bincount(self._data.y, minlength=self.outputs).tolist()
+        return {
+            **graph_statistics(self._data.edge_index, self._data.nodes, self._data.y),
+            "directed": self._directed,
+            "features": self.input_width,
+            "classes": dict(zip(self._data.class_names, counts, strict=True)),
+            **super().statistics(),
         }
 
     def _batch(self, nodes: Tensor) -> Batch:
