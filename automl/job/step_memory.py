@@ -113,7 +113,7 @@ def _alone(supernet: Supernet, families: Mapping[str, Sequence[Scalar]]) -> Iter
     try:
         for module, name, choice in removed:
             module._modules[name] = choice.active
-        values = {name: [dimension.value] for name, dimension in read_dimensions(network)[0].items()}
+        values = {name: [dimension.choices[dimension.index]] for name, dimension in read_dimensions(network)[0].items()}
         yield Supernet(network, only=values)
     finally:
         for module, name, choice in removed:
@@ -208,7 +208,8 @@ def extrapolate(sizes: Sequence[Sequence[int]], peaks: Sequence[int], whole: Seq
 def _columns(
     table: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.c_[np.ones(len(table)), table]
+    columns: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = np.c_[np.ones(len(table)), table]
+    return columns
 
 
 def _bends(

@@ -50,8 +50,8 @@ def family_section_body(record: RunRecord) -> str:
         "<tr>" + "".join(f"<td{_number(i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows
     )
     return (
-        '<p class="hint">Families that compete for a slot. Trained: share of the blocks that ran in training, the same for all if '
-        "none starves. Measured: share of the blocks in measured candidates, which a search moves to the best.</p>"
+        '<p class="hint">Families that compete for a slot. Trained: share of the blocks that ran in training; equal if none '
+        "starves. Measured: share of the blocks in measured candidates, which a search moves to the best.</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

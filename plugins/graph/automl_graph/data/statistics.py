@@ -45,7 +45,7 @@ def graph_statistics(edge_index: Tensor, nodes: int, y: Tensor | None = None) ->
         "edges": int(edges.shape[1]),
         "mean degree": float(incoming.double().mean()),
         "largest degree": int(incoming.max()),
-        "isolated nodes": nodes - int(between.unique().numel()),
+        "isolated nodes": nodes - len(np.unique(between.numpy())),
         "self loops": int(edges.shape[1] - between.shape[1]),
         "components": int(connected_components(pattern, directed=False, return_labels=False)),
     }

@@ -81,7 +81,8 @@ def graph_with_degrees(edge_index: Tensor, nodes: int, count: int, *, seed: int)
         out_of = out_of[torch.randperm(len(out_of), generator=generator)]
         length = min(len(into), len(out_of))
         edges = torch.stack([out_of[:length], into[:length]])
-    return coalesce(edges[:, edges[0] != edges[1]], num_nodes=count)
+    merged: Tensor = coalesce(edges[:, edges[0] != edges[1]], num_nodes=count)
+    return merged
 
 
 def _half(edge_index: Tensor) -> Tensor:
