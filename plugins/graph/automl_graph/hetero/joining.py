@@ -172,7 +172,7 @@ def _sample(joined: Joined, size: int | torch.SymInt, tails: int) -> Joined:
     bits = _scramble(joined.index[0] * tails + joined.index[1])
     score = torch.log((bits.double() + 0.5) / _RANGE) / joined.value
     rank = torch.argsort(torch.argsort(score, descending=True, stable=True))
-    kept = torch.lt(rank, size).nonzero()[:, 0]
+    kept = (rank < size).nonzero()[:, 0]  # type: ignore[union-attr]  # never a bool
     return Joined(joined.index[:, kept], joined.value[kept])
 
 
