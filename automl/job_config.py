@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from automl.candidates_config import KindName, StitchesConfig, TicketsConfig, with_sparse_size
-from automl.errors import ConfigError, did_you_mean
+from automl.errors import ConfigError, ConstraintError, did_you_mean
+from automl.objectives.units import quantity_of, read_number
 from automl.options import parse_options
 from automl.training.config import TrainingConfig
 from automl.yaml_file import read_yaml
@@ -143,6 +144,12 @@ class JobConfig(BaseModel):
         description="seconds after which no new candidates start; 10m and 1h30m are fine",
         json_schema_extra={"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
     )
+    memory_limit: PositiveInt | None = Field(
+        None,
+        description="bytes that a training step may take, such as 2GB or 512MiB; families predicted to take more are left "
+        "out, and a job without any other is refused; left out: the memory that is available, for large data",
+        json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+    )
     patience: PatienceConfig | None = Field(
         None, description="end the search when its front no longer grows; left out: only the budgets end it"
     )
@@ -179,6 +186,16 @@ class JobConfig(BaseModel):
     def _duration(cls, value: Any) -> Any:
         return parse_duration(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
+    @field_validator("memory_limit", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return round(read_number(value, quantity_of("memory", "B"), where="a size"))
+        except ConstraintError as error:
+            raise ValueError(str(error).removeprefix("a size: ")) from None
+
     @field_validator("objectives")
     @classmethod
     def _one_name_each(cls, value: list[ObjectiveEntry]) -> list[ObjectiveEntry]:
@@ -203,6 +220,8 @@ class JobConfig(BaseModel):
     def default_name(self) -> str:
         """Returns a name that tells jobs apart and is the same for the same job."""
         settings = {k: v for k, v in self.to_dict().items() if k not in EXTENDABLE}
+        if self.memory_limit is None:
+            del settings["memory_limit"]
         if self.compressor is None:  # jobs from before there were compressors keep their names
             settings = {k: v for k, v in settings.items() if k not in ("compressor", "compressor_options")}
         if self.candidates == ["subnets"]:  # so do those from before there were other candidates

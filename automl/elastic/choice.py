@@ -62,7 +62,11 @@ class Choice(nn.Module):
     @property
     def active(self) -> nn.Module:
         """The chosen candidate."""
-        return cast(nn.Module, self._modules[self._names[cast(str, self.choice.value)]])
+        return self.candidate(cast(str, self.choice.value))
+
+    def candidate(self, name: str) -> nn.Module:
+        """Returns the candidate of a name."""
+        return cast(nn.Module, self._modules[self._names[name]])
 
     def forward(self, *inputs: Any) -> Any:
         """Runs the chosen candidate."""

@@ -8,6 +8,7 @@ from typing import Any
 from automl.errors import AutomlError
 from automl.job.candidates.all_kinds import KINDS
 from automl.job.candidates.kind import Entrant
+from automl.job.families import family_notes, family_table
 from automl.job.front import build_front
 from automl.job.notes import search_notes
 from automl.job.opened import OpenRun
@@ -15,6 +16,7 @@ from automl.objectives.context import cpu_name, versions
 from automl.progress import Progress
 from automl.report import write_report
 from automl.search.driver import History
+from automl.supernet import family_slots
 
 __all__ = ["finish_job"]
 
@@ -60,12 +62,22 @@ def finish_job(opened: OpenRun, history: History, progress: Progress, stop: Call
     notes = search_notes(
         history, front, space=supernet.space, objectives=parts.objectives, constraints=parts.constraints
     )
+    slots = family_slots(supernet.network, supernet.space)
+    training = run.read_json("training.json") if run.has("training.json") else []
+    families = family_table(slots, training, history, [o.name for o in parts.objectives], front["members"])
     content = {
         "objectives": [{"name": o.name, "unit": o.unit} for o in parts.objectives],
         **front,
         "ended": history.ending.to_json(),
-        "notes": [*notes, *({"kind": "candidates", "text": text} for text in problems), *_masked(front)],
+        "notes": [
+            *notes,
+            *family_notes(families),
+            *({"kind": "candidates", "text": text} for text in problems),
+            *_masked(front),
+        ],
         "machine": {"cpu": cpu_name(), "versions": versions("automl-supernets", "torch", "optuna", "numpy")},
+        "data": task.statistics(),
+        "families": families,
         "job": {
             "space": run.job.space,
             "space_digest": supernet.space.digest,

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from automl.host import Host
+from automl.job.memory_limit import run_parts
 from automl.job.opened import open_ledger
-from automl.job.parts import resolve_parts
 from automl.run_folder import Run
 from automl.search.reduce import Reduction, reduce_space
 from automl.space import restrict
@@ -49,7 +49,7 @@ def narrow_space(run: Run, host: Host, *, threshold: float) -> NarrowerSpace:
         UserError: the run holds too few measurements, its space or data are gone, or the threshold is out of its range.
     """
     job = run.job
-    parts = resolve_parts(job, host)
+    parts = run_parts(run, host)
     split = run.read_json("split.json") if run.has("split.json") else None
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
     supernet = build_supernet(parts.skeleton, task, host)

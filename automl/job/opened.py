@@ -10,7 +10,8 @@ import torch
 
 from automl.host import Host
 from automl.job.evaluation import Evaluator
-from automl.job.parts import JobParts, resolve_parts
+from automl.job.memory_limit import run_parts
+from automl.job.parts import JobParts
 from automl.job_config import JobConfig
 from automl.run_folder import Run
 from automl.search.ledger import Ledger
@@ -57,7 +58,7 @@ def load_supernet(run: Run, host: Host) -> tuple[Supernet, Task, JobParts]:
     Raises:
         RunError: the run has not come that far, or a file is damaged.
     """
-    parts = resolve_parts(run.job, host)
+    parts = run_parts(run, host)
     task, supernet = task_and_supernet(run.job, parts, host, split=run.read_json("split.json"))
     supernet.load(run.path("supernet.safetensors"))
     return supernet, task, parts

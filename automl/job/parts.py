@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from automl.errors import ConfigError, did_you_mean
@@ -137,6 +138,8 @@ def _task(job: JobConfig, skeleton: SpaceDefinition, host: Host) -> TaskComponen
     if job.data is None or len(fitting) == 1:
         return fitting[0]
     recognising = [t for t in fitting if t.load().recognises(job.data)]
+    if not recognising and (Path(job.data).suffix or "/" in job.data) and not Path(job.data).exists():
+        raise ConfigError(f"data: {job.data!r}: no such file or folder.")
     if len(recognising) != 1:
         found = "several tasks take" if recognising else "no task recognises"
         names = ", ".join(t.name for t in recognising or fitting)

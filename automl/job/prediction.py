@@ -11,8 +11,8 @@ from typing import Final
 
 from automl.errors import ConfigError, RunError, SpaceError
 from automl.host import Host
+from automl.job.memory_limit import run_parts
 from automl.job.opened import open_ledger
-from automl.job.parts import resolve_parts
 from automl.run_folder import Run
 from automl.search.measurement import Measurement
 from automl.search.prediction import PredictedValue, predict
@@ -59,7 +59,7 @@ def predict_architecture(run: Run, text: str, host: Host) -> ArchitecturePredict
         raise RunError(
             f"{run.folder}: the run has measured nothing yet; 'automl search' with the same options goes on."
         )
-    parts = resolve_parts(run.job, host)
+    parts = run_parts(run, host)
     split = run.read_json("split.json") if run.has("split.json") else None
     task = parts.task.load(parts.data, seed=run.job.seed, split=split, options=run.job.task_options)
     supernet = build_supernet(parts.skeleton, task, host)

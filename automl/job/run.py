@@ -21,6 +21,7 @@ from automl.job.candidates.all_kinds import KINDS
 from automl.job.early_search import EarlySearch
 from automl.job.evaluation import Evaluator
 from automl.job.finish import finish_job
+from automl.job.memory_limit import MEMORY_FILE, fit_memory, known_fit, known_only, narrowed
 from automl.job.opened import OpenRun, make_evaluator, open_ledger, task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
 from automl.job.refusals import refuse_misfits
@@ -73,6 +74,14 @@ def run_job(
     progress = progress or SilentProgress()
     parts = resolve_parts(job, host)
     task, supernet = task_and_supernet(job, parts, host)
+    fit = None if known_fit(folder) and not overwrite else fit_memory(job, parts, task, host)
+    if fit is not None:
+        for note in fit.notes:
+            progress.note(note)
+    only = fit.only if fit is not None else {} if overwrite else known_only(folder)
+    if only:
+        parts = narrowed(parts, only)
+        task, supernet = task_and_supernet(job, parts, host)
     for name in job.candidates:
         KINDS[name].check(job, host)
     parts.searcher(supernet.space)  # refuses wrong options before anything is written
@@ -82,6 +91,8 @@ def run_job(
         initial = resolve_warm_start(job.warm_start, supernet.space, runs=folder.parent, seed=job.seed)
     run = Run.start(folder, job, overwrite=overwrite)
     with run.lock():
+        if fit is not None and not run.has(MEMORY_FILE):
+            run.write_json(MEMORY_FILE, fit.to_json())
         if initial and not run.has("warm_start.json"):
             write_warm_start(run, initial, supernet.space)
         if run.has("split.json"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.objectives.macs import Macs, count_macs
     from automl.objectives.objective import Objective
     from automl.objectives.params import Params, count_params
-    from automl.objectives.peak_memory import PeakMemory, peak_bytes
+    from automl.objectives.peak_memory import LiveStorages, PeakMemory, peak_bytes
     from automl.objectives.size import Size, state_bytes
     from automl.objectives.trace import Trace
     from automl.objectives.units import BUILT_IN_UNITS, format_value
@@ -28,6 +28,7 @@ __all__ = [
     "ConstraintRange",
     "Error",
     "Latency",
+    "LiveStorages",
     "Loss",
     "Macs",
     "Objective",
@@ -55,6 +56,7 @@ __getattr__ = lazy_names(
         "ConstraintRange": "automl.objectives.feasibility",
         "Error": "automl.objectives.error",
         "Latency": "automl.objectives.latency",
+        "LiveStorages": "automl.objectives.peak_memory",
         "Loss": "automl.objectives.loss",
         "Macs": "automl.objectives.macs",
         "Objective": "automl.objectives.objective",

@@ -18,7 +18,7 @@ from automl.objectives.objective import Objective
 from automl.objectives.size import state_bytes
 from automl.objectives.value import Value
 
-__all__ = ["PeakMemory", "peak_bytes"]
+__all__ = ["LiveStorages", "PeakMemory", "peak_bytes"]
 
 
 @final
@@ -45,7 +45,7 @@ def peak_bytes(model: nn.Module, inputs: Sequence[Tensor]) -> int:
         80
     """
     held = [*model.parameters(), *model.buffers()]
-    tracker = _LiveStorages(ignored=[tensor.untyped_storage() for tensor in held])
+    tracker = LiveStorages(ignored=[tensor.untyped_storage() for tensor in held])
     for tensor in inputs:
         tracker.watch(tensor)
     gc.collect()  # garbage of earlier work must not be freed, and counted, in the middle
@@ -54,12 +54,21 @@ def peak_bytes(model: nn.Module, inputs: Sequence[Tensor]) -> int:
     return state_bytes(model) + tracker.peak
 
 
-class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums the bytes of all storages that operators return, until they are freed."""
+class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sums the bytes of all storages that operators return, until they are freed; used as a context.
 
-    def __init__(self, ignored: Sequence[UntypedStorage]) -> None:
+    Args:
+        ignored: storages that are not counted, such as those of weights.
+        sparse: count what compressed sparse matrices are made of, too.
+
+    Attributes:
+        peak: the largest sum so far, in bytes.
+    """
+
+    def __init__(self, ignored: Sequence[UntypedStorage], *, sparse: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
+        self._sparse = sparse
         self._live = 0
         self._ignored = {storage._cdata for storage in ignored}
         self._watched: dict[int, weakref.finalize[..., UntypedStorage]] = {}
@@ -75,8 +84,11 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def watch(self, tensor: Tensor) -> None:
         """Counts the storage of ``tensor`` from now until it is freed; a known one is not counted again."""
-        if tensor.layout is not torch.strided:
-            return  # sparse tensors have no storage of their own
+        if tensor.layout is not torch.strided:  # such tensors have no storage of their own
+            if self._sparse and tensor.layout is torch.sparse_csr:
+                for part in (tensor.crow_indices(), tensor.col_indices(), tensor.values()):
+                    self.watch(part)
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._ignored or key in self._watched:

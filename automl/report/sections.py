@@ -16,6 +16,7 @@ from typing import Any, Final
 from automl.objectives.units import BUILT_IN_UNITS, format_duration
 from automl.report.axis import TEST_ERROR, Axis
 from automl.report.drawing import draw_network, family_colours
+from automl.report.families import family_section_body
 from automl.report.growth import Growth
 from automl.report.layout import read_layout
 from automl.report.record import Member, RunRecord
@@ -27,8 +28,10 @@ __all__ = [
     "architecture_section",
     "constraint_section",
     "context_section",
+    "data_section",
     "export_section",
     "failure_section",
+    "family_section",
     "front_section",
     "growth_section",
     "notes_section",
@@ -262,6 +265,17 @@ def constraint_section(record: RunRecord) -> str:
     return section("constraints", "Constraints", body)
 
 
+def data_section(record: RunRecord) -> str:
+    """What the task tells about its data."""
+    facts = record.summary.get("data")
+    return section("data", "Data", definitions(facts) if isinstance(facts, dict) else "")
+
+
+def family_section(record: RunRecord) -> str:
+    """Families that compete for a slot."""
+    return section("families", "Families", family_section_body(record))
+
+
 def context_section(record: RunRecord) -> str:
     """In which circumstances the numbers were measured."""
     body = "".join(
@@ -353,6 +367,8 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_plain(inner) for inner in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "yes" if value is True else "no" if value is False else str(value)
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from automl.supernet.build import build_supernet, load_skeleton
     from automl.supernet.calibration import CalibrationReport, calibrate, has_batch_norm
     from automl.supernet.definition import SpaceDefinition
+    from automl.supernet.families import FamilySlot, family_slots
     from automl.supernet.schema import Skeleton, Slot, read_skeleton
     from automl.supernet.signals import SIGNAL_KINDS, ImageFormat, PayloadFormat, Signal
     from automl.supernet.stages import Stage, Staged
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SIGNAL_KINDS",
     "CalibrationReport",
+    "FamilySlot",
     "ImageFormat",
     "PayloadFormat",
     "Signal",
@@ -31,6 +33,7 @@ __all__ = [
     "build_supernet",
     "calibrate",
     "collects_auxiliary_losses",
+    "family_slots",
     "has_batch_norm",
     "load_skeleton",
     "read_skeleton",
@@ -41,6 +44,7 @@ __getattr__ = lazy_names(
     {
         "SIGNAL_KINDS": "automl.supernet.signals",
         "CalibrationReport": "automl.supernet.calibration",
+        "FamilySlot": "automl.supernet.families",
         "ImageFormat": "automl.supernet.signals",
         "PayloadFormat": "automl.supernet.signals",
         "Signal": "automl.supernet.signals",
@@ -55,6 +59,7 @@ __getattr__ = lazy_names(
         "build_supernet": "automl.supernet.build",
         "calibrate": "automl.supernet.calibration",
         "collects_auxiliary_losses": "automl.supernet.auxiliary_loss",
+        "family_slots": "automl.supernet.families",
         "has_batch_norm": "automl.supernet.calibration",
         "load_skeleton": "automl.supernet.build",
         "read_skeleton": "automl.supernet.schema",

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from automl.tasks.image_classification import ImageClassification
     from automl.tasks.image_options import ImageOptions
     from automl.tasks.splits import check_split, stratified_split
+    from automl.tasks.step_scale import StepSample, StepScale
     from automl.tasks.task import Batch, Task
 
 __all__ = [
     "Batch",
     "ImageClassification",
     "ImageOptions",
+    "StepSample",
+    "StepScale",
     "Task",
     "check_split",
     "evaluate_classifier",
@@ -34,6 +37,8 @@ __getattr__ = lazy_names(
         "Batch": "automl.tasks.task",
         "ImageClassification": "automl.tasks.image_classification",
         "ImageOptions": "automl.tasks.image_options",
+        "StepSample": "automl.tasks.step_scale",
+        "StepScale": "automl.tasks.step_scale",
         "Task": "automl.tasks.task",
         "check_split": "automl.tasks.splits",
         "evaluate_classifier": "automl.tasks.classification",

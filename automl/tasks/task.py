@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from automl.tasks.splits import Part
+from automl.tasks.step_scale import StepScale, scale_of_rows
 
 if TYPE_CHECKING:
     from automl.space import SizeLike
@@ -168,6 +169,10 @@ class Task(ABC):
     def describe(self) -> dict[str, Any]:
         """Returns what must be known to use a model of this task, as JSON: shapes, classes, normalisation, split sizes."""
 
+    def statistics(self) -> dict[str, Any]:
+        """Returns what a reader of the report should know about the data, as JSON: names with numbers or short texts."""
+        return {"samples": {part: len(rows) for part, rows in self.split.items()}}
+
     def head(self, width: SizeLike) -> nn.Module | None:
         """Returns the default head on a signal of ``width``, made of elastic layers; None if a space must name one."""
         return None
@@ -185,6 +190,13 @@ class Task(ABC):
     def steps_per_epoch(self, batch_size: int) -> int:
         """Returns how many batches ``train_batches`` yields; counted here, worth a formula where that is slow."""
         return sum(1 for _ in self.train_batches(np.random.default_rng(0), batch_size))
+
+    def step_scale(self, batch_size: int) -> StepScale | None:
+        """Returns the size of a training step with smaller ones beside it, so that its memory is known before it runs.
+
+        By default rows of the first batch, where samples are rows of every input; None if memory cannot be predicted.
+        """
+        return scale_of_rows(self.train_batches(np.random.default_rng(0), batch_size))
 
     def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
         """Returns the share of a batch that one of several processes trains on.

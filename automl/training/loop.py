@@ -25,6 +25,7 @@ from automl.training.checkpoint import read_checkpoint, write_checkpoint
 from automl.training.compressor import Compressor, TrainingPlan
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
+from automl.training.family_count import FamilyCount
 from automl.training.identity import training_identity
 from automl.training.memory_order import order_weights, strided_pointwise_guarded
 from automl.training.optimisers import build_optimiser
@@ -87,7 +88,7 @@ def train(
     Returns:
         One record per epoch: ``epoch`` (from 1), ``loss`` and further ``losses`` (means over the steps), ``seconds``,
         ``learning_rate`` (of the last step), ``validation`` (see ``AnchorValidation``), ``retries`` and ``warnings``; with
-        a compressor also ``compression``.
+        a compressor also ``compression``, and where families compete ``families``: how many blocks of each ran, by slot.
 
     Raises:
         ConfigError: the compressor does not fit the network or the length of the training.
@@ -151,6 +152,7 @@ class _Training:
         guard = DivergenceGuard(config.divergence_factor)
         self._state: Final = TrainingState(supernet, optimiser, average, guard, seed, compressor)
         self._schedule_notes: Final = notes
+        self._families: Final = FamilyCount(supernet)
         self._validation: Final = AnchorValidation(supernet, task, config, seed)
         self._smallest: Final = supernet.space.smallest()
         self._largest: Final = supernet.space.largest()
@@ -187,6 +189,7 @@ class _Training:
         state, started = self._state, time.perf_counter()
         torch.manual_seed(state.torch_seed(self._fabric.global_rank))
         self._supernet.train()
+        self._families.take()  # what an epoch counted that was given up
         sums: dict[str, float] = {}
         steps, rate = 0, 0.0
         for batch in self._task.train_batches(state.data_rng, self._config.batch_size):
@@ -216,6 +219,9 @@ class _Training:
             "retries": state.retries,
             "warnings": [*state.notes, *warnings],
         }
+        families = self._families.take()
+        if families:
+            record["families"] = families
         if self._compressor is not None:
             record["compression"] = self._compressor.record()
         state.history.append(record)
@@ -246,6 +252,7 @@ class _Training:
             validation=lambda: self._validation_batches,
             forward=self._forward,
             backward=fabric.backward,
+            ran=self._families.add,
         )
         losses = dict(self._strategy.step(context))
         penalty = None if self._compressor is None else self._compressor.penalty(state.step)

@@ -41,6 +41,7 @@ class StepContext:
         validation: gives the batches of the validation part.
         forward: runs the active subnetwork at the precision of the training.
         backward: adds the gradients of a loss, scaled as the precision needs it.
+        ran: told every subnetwork that runs.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class StepContext:
         validation: Callable[[], Sequence[Batch]],
         forward: Callable[..., Tensor],
         backward: Callable[[Tensor], None],
+        ran: Callable[[Architecture], None] = lambda architecture: None,
     ) -> None:
         self.supernet: Final = supernet
         self.batch: Final = batch
@@ -69,6 +71,7 @@ class StepContext:
         self._validation: Final = validation
         self._forward: Final = forward
         self._backward: Final = backward
+        self._ran: Final = ran
         self._auxiliary: Final[list[tuple[Tensor, Tensor]]] = []
 
     def sample(self) -> Architecture:
@@ -98,6 +101,7 @@ class StepContext:
             validation=self._validation,
             forward=self._forward,
             backward=self._backward,
+            ran=self._ran,
         )
 
     def augmented(self) -> StepContext:
@@ -115,6 +119,7 @@ class StepContext:
         What its blocks add to the training loss is added to every loss of these outputs.
         """
         self.supernet.activate(architecture, weight_set)
+        self._ran(architecture)
         with auxiliary_losses() as losses:
             outputs = self._forward(*self.batch.inputs)
         if losses:

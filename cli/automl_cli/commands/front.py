@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl_cli.console import print_json, print_result, results
+from automl_cli.console import print_json, print_result, print_table, results
 from automl_cli.options import JsonOption, RunArgument, RunsOption
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ def front(
         str | None,
         typer.Option(metavar="BOUND", help="Largest subnetwork of --sorted within it, such as 'macs<=100k'."),
     ] = None,
+    families: Annotated[
+        bool,
+        typer.Option(
+            "--families", help="Print instead how each block family was trained, measured and did, slot by slot."
+        ),
+    ] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -56,6 +62,8 @@ def front(
         raise ConfigError("--watch and --sorted exclude each other; --sorted follows no search.")
     if not nested and (budget is not None or sub_models is not None):
         raise ConfigError(f"{'--budget' if budget is not None else '--sub-models'} belongs to --sorted; add it.")
+    if families and (watch or nested):
+        raise ConfigError(f"--families and {'--watch' if watch else '--sorted'} exclude each other.")
     folder = find_run(run, runs)
     if nested:
         from automl_cli.sorted_view import show_sorted
@@ -70,7 +78,9 @@ def front(
     record = read_run(folder, trials=False)
     if not record.summary:
         raise RunError(f"{folder}: the run has no front yet; 'automl search' with the same options goes on with it.")
-    if as_json:
+    if families:
+        show_families(record, as_json=as_json)
+    elif as_json:
         print_json(front_summary(record))
     else:
         print_front(record, limit=None if show_all else ROWS)
@@ -88,6 +98,24 @@ def print_front(record: RunRecord, *, limit: int | None) -> None:
         print_result(f"Line:   {comparison.sentence}")
     for note in record.notes:
         print_result(f"Note:   {note}")
+
+
+def show_families(record: RunRecord, *, as_json: bool) -> None:
+    """Prints the families of a run side by side.
+
+    Raises:
+        RunError: no slot of its space has several.
+    """
+    from automl.errors import RunError
+    from automl.report.families import TEXT_COLUMNS, family_rows
+
+    if as_json:
+        print_json(record.summary.get("families") or [])
+        return
+    titles, rows = family_rows(record)
+    if not rows:
+        raise RunError(f"{record.folder}: in no slot of its space do several families compete.")
+    print_table("Families", titles, rows, right=range(TEXT_COLUMNS, len(titles)))
 
 
 def front_summary(record: RunRecord) -> dict[str, Any]:

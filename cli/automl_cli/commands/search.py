@@ -67,6 +67,10 @@ def search(
             help="Kinds of network in the front, with commas between: subnets,stitches,tickets; subnets.",
         ),
     ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Most memory of a training step, such as 2GB; larger families are left out."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of everything.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -96,6 +100,7 @@ def search(
         "trials": trials,
         "time_budget": time_budget,
         "warm_start": warm_start,
+        "memory_limit": memory_limit,
         "candidates": [word for text in candidates or [] for word in text.replace(",", " ").split()],
         "seed": seed,
     }

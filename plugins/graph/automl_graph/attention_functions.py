@@ -107,7 +107,8 @@ class _Product(LearnedScores):
 
     def scores(self, values: Tensor, links: Links) -> Tensor:
         received, sent = self.from_target(values), self.from_source(values)
-        return (received[links.target] * sent[links.source]).sum(-1)
+        products: Tensor = received[links.target] * sent[links.source]
+        return products.sum(-1)
 
 
 @final

@@ -206,6 +206,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         DataError,
         r"g\.npz: 'y' holds one class only",
     ),
+    "one class that is not the first": (
+        lambda p: load(str(archive(p / "g.npz", y=np.ones(12, int)))),
+        DataError,
+        r"g\.npz: 'y' holds one class only",
+    ),
     "empty part": (
         lambda _: NodeClassification.load("karate", seed=0, split={"train": [0, 1], "validation": [], "test": [2]}),
         DataError,

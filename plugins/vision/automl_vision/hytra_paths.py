@@ -35,7 +35,7 @@ def block_paths(starts: Iterable[int], layers: int, scales: int) -> list[str]:
         >>> block_paths([0, 1], 2, 3)[:3]
         ['conv0-conv0', 'conv0-conv1', 'conv0-att1']
     """
-    paths = [(name,) for start in starts for name in candidates(start, scales)]
+    paths: list[tuple[str, ...]] = [(name,) for start in starts for name in candidates(start, scales)]
     for _ in range(layers - 1):
         paths = [(*path, name) for path in paths for name in _following(path[-1], scales)]
     return ["-".join(path) for path in paths]

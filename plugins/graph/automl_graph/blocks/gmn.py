@@ -72,7 +72,8 @@ class _TokenStage(nn.Module):
         first = (torch.arange(items.shape[1], device=x.device) == 0).expand(items.shape[:2])
         for layer in self.layers:
             items = layer(items, first)
-        return items[:, -1]
+        last: Tensor = items[:, -1]
+        return last
 
 
 @final
@@ -177,7 +178,7 @@ class GMN(nn.Module):
         self.resample: Final = resample
         width = cast(SizeLike, self.hidden)
         inner = cast(SizeLike, self.hidden * self.expand)
-        shared = {"states": self.states, "kernel": self.kernel, "direction": self.direction}
+        shared: dict[str, Any] = {"states": self.states, "kernel": self.kernel, "direction": self.direction}
         self.embed = elastic.Linear(inp, width)
         if max(choices_of(m)) > 0:
             tokens = SubgraphTokens(

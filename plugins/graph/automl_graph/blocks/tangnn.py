@@ -117,7 +117,7 @@ class _Wiring(nn.Module):
             ],
             layers,
         )
-        hidden = cast(SizeLike, width * 2)
+        hidden = width * 2
         if variant == "concat":
             # The first linear layer over all layers side by side, as one block for each layer: depth takes a prefix.
             parts = [elastic.Linear(width, hidden, bias=i == 0) for i in range(deepest)]

@@ -6,7 +6,7 @@ E, Zhang, Xia, Xu 2024, arXiv:2411.15458. Every tensor has at most ``nodes * m``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, cast, final
+from typing import Final, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -218,7 +218,7 @@ class TopTokens(nn.Module):
 
     def _heads(self, features: Tensor) -> Tensor:
         heads = int(self.heads)
-        return features.unflatten(-1, (heads, features.shape[-1] // heads)).transpose(1, 2)
+        return torch.unflatten(features, -1, (heads, features.shape[-1] // heads)).transpose(1, 2)
 
 
 def _pick(order: Tensor, positions: Tensor, ranks: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
@@ -239,7 +239,7 @@ class _FeedForward(nn.Module):
 
     def __init__(self, width: SizeLike) -> None:
         super().__init__()
-        hidden = cast(SizeLike, width * 4)
+        hidden = width * 4
         self.first_norm = elastic.LayerNorm(width)
         self.expand = elastic.Linear(width, hidden)
         self.reduce = elastic.Linear(hidden, width)

@@ -98,7 +98,7 @@ def _check_edges(edge_index: Tensor, nodes: int, name: str) -> None:
 def _check_labels(y: Tensor, nodes: int, classes: int, name: str) -> None:
     if y.shape != (nodes,):
         raise DataError(f"{name}: 'y' has shape {tuple(y.shape)}; expected ({nodes},), one label for each row of 'x'.")
-    if classes < 2:
+    if classes < 2 or (nodes and bool((y == y[0]).all())):
         raise DataError(f"{name}: 'y' holds one class only; expected at least two, or there is nothing to learn.")
     outside = ((y < 0) | (y >= classes)).nonzero().flatten()
     if len(outside):

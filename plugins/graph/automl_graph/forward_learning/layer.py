@@ -16,7 +16,8 @@ __all__ = ["CachedGCN", "normalised_rows"]
 
 def normalised_rows(x: Tensor) -> Tensor:
     """Returns every row divided by its length, which hides from a layer how sure the one below it was."""
-    return x / (x.norm(dim=1, keepdim=True) + 1e-8)
+    length: Tensor = x.norm(dim=1, keepdim=True)
+    return x / (length + 1e-8)
 
 
 @final

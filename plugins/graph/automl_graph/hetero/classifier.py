@@ -41,4 +41,5 @@ class HeteroClassifier(nn.Module):
 
     def forward(self, graph: HeteroGraph) -> Tensor:
         """Returns the logits of the nodes of the first type."""
-        return self.linear(graph.x)[0]
+        logits: Tensor = self.linear(graph.x)[0]
+        return logits

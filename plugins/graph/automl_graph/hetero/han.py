@@ -140,6 +140,6 @@ class HAN(nn.Module):
     def _choose(self, found: Sequence[Tensor]) -> Tensor:
         if len(found) == 1 or self.key is None or self.query is None:
             return found[0]
-        nodes = torch.sym_max(found[0].shape[0], 1)  # a type may have no nodes
+        nodes = torch.sym_max(found[0].shape[0], 1)  # type: ignore[no-untyped-call]  # a type may have no nodes
         scores = torch.stack([self.query(torch.tanh(self.key(z)).sum(0) / nodes) for z in found])
         return (torch.softmax(scores, dim=0)[:, :, None] * torch.stack(list(found))).sum(0)

@@ -53,7 +53,7 @@ class Joined(NamedTuple):
         value: entries of the adjacency matrix, ``(edges,)``; 1 for the edges of the graph itself.
     """
 
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on edges
     value: Tensor
 
 
@@ -121,7 +121,7 @@ def _same(known: Iterable[TensorWeakRef], edges: Sequence[Tensor]) -> bool:
 def _chain(edges: Sequence[Tensor], nodes: Sequence[int], keep: JoinedEdges, *, traced: bool) -> Joined:
     joined = Joined(edges[0], _ones(edges[0]))
     for position, index in enumerate(edges[1:], start=1):
-        smaller = torch.sym_min(joined.index.shape[1], index.shape[1])
+        smaller = torch.sym_min(joined.index.shape[1], index.shape[1])  # type: ignore[no-untyped-call]
         sizes = (nodes[0], nodes[position], nodes[position + 1])
         join = _traced_product if traced else _sparse_product
         joined = join(joined, Joined(index, _ones(index)), sizes)
@@ -172,7 +172,7 @@ def _sample(joined: Joined, size: int | torch.SymInt, tails: int) -> Joined:
     bits = _scramble(joined.index[0] * tails + joined.index[1])
     score = torch.log((bits.double() + 0.5) / _RANGE) / joined.value
     rank = torch.argsort(torch.argsort(score, descending=True, stable=True))
-    kept = (rank < size).nonzero()[:, 0]
+    kept = (rank < size).nonzero()[:, 0]  # type: ignore[union-attr]  # never a bool
     return Joined(joined.index[:, kept], joined.value[kept])
 
 

@@ -276,4 +276,5 @@ class LATTEHead(nn.Module):
 
     def forward(self, graph: HeteroGraph) -> Tensor:
         """Returns the logits of the nodes of the first type."""
-        return self.linear([self.drop(x) for x in self.stack(graph)])[0]
+        logits: Tensor = self.linear([self.drop(x) for x in self.stack(graph)])[0]
+        return logits

@@ -188,6 +188,16 @@ class HeteroNodeClassification(Task):
             "normalisation": self._options.normalise,
         }
 
+    def statistics(self) -> dict[str, Any]:
+        found = self.describe()
+        return {
+            "nodes": {name: facts["nodes"] for name, facts in found["types"].items()},
+            "edges": {name: facts["edges"] for name, facts in found["relations"].items()},
+            "classified": found["classified"],
+            "classes": found["classes"],
+            "samples": found["samples"],
+        }
+
     def _batch(self, part: Part, limit: int | None = None) -> Batch:
         inputs, rows = self._seen[part]
         nodes = self._nodes[part][:limit]

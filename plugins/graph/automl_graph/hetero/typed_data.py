@@ -63,9 +63,9 @@ class TypedData:
             if edges.ndim != 2 or edges.shape[0] != 2:
                 hint = " Transpose it." if edges.ndim == 2 and edges.shape[1] == 2 else ""
                 raise DataError(f"{where} has shape {tuple(edges.shape)}; expected (2, edges).{hint}")
-            for row, (end, kind) in enumerate((("heads", relation.head), ("tails", relation.tail))):
-                if kind in self.types:  # an unknown type is reported with the nearest known one by the schema
-                    _check_ends(edges[row], self.types[kind].nodes, f"{where}: {end} of type {kind!r}")
+            for row, (end, type_name) in enumerate((("heads", relation.head), ("tails", relation.tail))):
+                if type_name in self.types:  # an unknown type is reported with the nearest known one by the schema
+                    _check_ends(edges[row], self.types[type_name].nodes, f"{where}: {end} of type {type_name!r}")
         try:
             _ = self.schema
         except DataError as error:

@@ -101,7 +101,8 @@ def train_generator(
     losses: list[tuple[float, float]] = []
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(options.seed)
-        generator, encoder = (kind(x.shape[1], options).to(x) for kind in (Generator, Encoder))
+        generator = Generator(x.shape[1], options).to(x)
+        encoder = Encoder(x.shape[1], options).to(x)
         optimiser = torch.optim.Adam([*generator.parameters(), *encoder.parameters()], lr=options.learning_rate)
         for _ in range(options.steps):
             drawn = torch.randint(len(centre), (options.batch_size,))
@@ -111,7 +112,7 @@ def train_generator(
             kl = divergence(mean, log_variance).mean()
             loss = reconstruction_loss(generator.logits(z, given), wanted, options).mean()
             optimiser.zero_grad(set_to_none=True)
-            (loss + options.kl_weight * kl).backward()
+            torch.autograd.backward(loss + options.kl_weight * kl)
             optimiser.step()
             losses.append((loss.item() + kl.item(), kl.item()))
         generator.requires_grad_(False)

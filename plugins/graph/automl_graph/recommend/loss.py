@@ -45,7 +45,7 @@ def expected_bpr_loss(scores: Tensor, relevance: Tensor) -> Tensor:
         return scores.new_full((), float("nan"))
     total = scores.new_zeros(())
     count = scores.new_zeros(())
-    for rows, columns in zip(users.split(_PAIRS_AT_ONCE), items.split(_PAIRS_AT_ONCE), strict=True):
+    for rows, columns in zip(torch.split(users, _PAIRS_AT_ONCE), torch.split(items, _PAIRS_AT_ONCE), strict=True):
         others = relevance[rows] == 0
         losses = F.softplus(scores[rows] - scores[rows, columns][:, None])
         total = total + torch.where(others, losses, 0).sum()

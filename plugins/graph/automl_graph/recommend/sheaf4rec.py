@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast, final
 
+import torch
 from torch import Tensor, nn
 
 from automl import elastic
@@ -104,9 +105,9 @@ class Sheaf4Rec(nn.Module):
         require_number("layers", layers, smallest=1)
         require_choice("readout", readout, READOUTS)
         require_choice("share_maps", share_maps, (True, False))
-        for length in choices_of(step):
-            if isinstance(length, bool) or not isinstance(length, int | float) or not length > 0:
-                raise SpaceError(f"step: {length!r} is not a number above 0.")
+        for number in choices_of(step):
+            if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:
+                raise SpaceError(f"step: {number!r} is not a number above 0.")
         self.layers: Final = as_ordinal(layers)
         self.readout: Final = as_categorical(readout)
         self.stalk: Final = as_ordinal(stalk)
@@ -152,7 +153,7 @@ class _SheafLayer(nn.Module):
         edge_weights: Scalar | Categorical,
     ) -> None:
         super().__init__()
-        channels = width // stalk
+        channels = width // stalk  # type: ignore[operator]  # a number has stalks of numbers: "check_divisible"
         self.channels: Final = channels
         self.stalk: Final = stalk
         self.step: Final = step
@@ -173,6 +174,6 @@ class _SheafLayer(nn.Module):
             sheaf = self.learn(x, pairs)
         assert sheaf is not None
         # channel after channel: fewer channels are a prefix of the width
-        stalks = x.unflatten(1, (int(self.channels), int(self.stalk))).mT
+        stalks = torch.unflatten(x, 1, (int(self.channels), int(self.stalk))).mT
         change = sheaf.apply(self.mix(stalks)).mT.flatten(1)
         return SheafLayerState((*layers, x - float(self.step) * change), pairs, sheaf)

@@ -219,6 +219,17 @@ class Recommendation(Task):
             "recommended": self._options.length,
         }
 
+    def statistics(self) -> dict[str, Any]:
+        users, items = len(self._user_ids), len(self._item_ids)
+        interactions = sum(len(rows) for rows in self.split.values())
+        return {
+            "users": users,
+            "items": items,
+            "interactions": interactions,
+            "density": interactions / (users * items),
+            **super().statistics(),
+        }
+
     def _numbered(self, data: Interactions, rows: list[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         return _numbers(data.users[rows], self._user_ids), _numbers(data.items[rows], self._item_ids)
 

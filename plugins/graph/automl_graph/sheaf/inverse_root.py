@@ -32,7 +32,8 @@ class _InverseRoot(torch.autograd.Function):
         limit = values.amax(-1, keepdim=True) * values.shape[-1] * torch.finfo(values.dtype).eps
         roots = torch.where(values > limit, values.clamp(min=torch.finfo(values.dtype).tiny).rsqrt(), 0)
         ctx.save_for_backward(roots, vectors)
-        return (vectors * roots.unsqueeze(-2)) @ vectors.mT
+        inverse: Tensor = (vectors * roots.unsqueeze(-2)) @ vectors.mT
+        return inverse
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ Source: Bodnar et al. 2022, arXiv:2202.04579, section 3.2 and appendix on sheaf 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, cast, final
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
@@ -170,7 +170,7 @@ class _BundleNumbers(nn.Module):
 
 
 def _choices(option: Scalar | Categorical | Ordinal) -> list[Scalar]:
-    return list(option.choices) if isinstance(option, Categorical | Ordinal) else [cast(Scalar, option)]
+    return list(option.choices) if isinstance(option, Categorical | Ordinal) else [option]
 
 
 def _matrices(numbers: Tensor, stalk: int) -> Tensor:
@@ -180,4 +180,4 @@ def _matrices(numbers: Tensor, stalk: int) -> Tensor:
         for row in range(stalk)
         for column in range(stalk)
     ]
-    return numbers[..., positions].unflatten(-1, (stalk, stalk))
+    return torch.unflatten(numbers[..., positions], -1, (stalk, stalk))

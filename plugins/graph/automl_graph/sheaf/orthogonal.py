@@ -52,7 +52,8 @@ def orthogonal(numbers: Tensor, kind: OrthogonalMap, stalk: int) -> Tensor:
     if kind == "matrix_exp":
         return torch.matrix_exp(skew)
     eye = torch.eye(stalk, dtype=numbers.dtype, device=numbers.device)
-    return torch.linalg.solve(eye + skew, eye - skew)
+    turned: Tensor = torch.linalg.solve(eye + skew, eye - skew)
+    return turned
 
 
 def _reflections(numbers: Tensor, stalk: int) -> Tensor:
@@ -94,4 +95,4 @@ def _triangle(numbers: Tensor, stalk: int, offset: int) -> Tensor:
         filled = row + 1 + offset
         positions += [*range(used, used + filled), *[nothing] * (stalk - filled)]
         used += filled
-    return padded[..., positions].unflatten(-1, (stalk, stalk))
+    return torch.unflatten(padded[..., positions], -1, (stalk, stalk))

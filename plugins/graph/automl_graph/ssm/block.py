@@ -150,4 +150,5 @@ class BiSelectiveSSM(nn.Module):
             assert self.back is not None
             last = torch.cat([first, torch.ones_like(first[:, :1])], dim=1)[:, 1:]
             y = y + self.back(u.flip(1), last.flip(1)).flip(1)
-        return x + self.drop(self.mix(y))
+        mixed: Tensor = self.drop(self.mix(y))
+        return x + mixed

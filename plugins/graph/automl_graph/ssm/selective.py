@@ -67,15 +67,15 @@ def _operator(step: Tensor, rate: Tensor, write: Tensor, read: Tensor, x: Tensor
     driven = step * x
     parts = (split(step), rate, split(write), split(read), split(driven), split(keep))
     ends, _ = _steps(*parts, x.new_zeros(rows * chunks, channels, rate.shape[1]), outputs=False)
-    ends = ends.unflatten(0, (rows, chunks))
-    unbroken = parts[5].unflatten(0, (rows, chunks)).amin(2)[..., None]
-    decay = (parts[0].unflatten(0, (rows, chunks)).sum(2)[..., None] * rate).exp_().mul_(unbroken[..., None])
+    ends = torch.unflatten(ends, 0, (rows, chunks))
+    unbroken = torch.unflatten(parts[5], 0, (rows, chunks)).amin(2)[..., None]
+    decay = (torch.unflatten(parts[0], 0, (rows, chunks)).sum(2)[..., None] * rate).exp_().mul_(unbroken[..., None])
     start, carry = torch.empty_like(ends), torch.zeros_like(ends[:, 0])
     for i in range(chunks):
         start[:, i] = carry
         carry = torch.addcmul(ends[:, i], decay[:, i], carry)
     _, y = _steps(*parts, start.flatten(0, 1))
-    return y.unflatten(0, (rows, chunks)).flatten(1, 2)[:, :length].contiguous()
+    return torch.unflatten(y, 0, (rows, chunks)).flatten(1, 2)[:, :length].contiguous()
 
 
 def _steps(

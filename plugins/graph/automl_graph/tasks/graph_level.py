@@ -19,6 +19,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.data.graph_archive import read_graphs
 from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
+from automl_graph.data.statistics import graph_statistics
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.scenarios import move_edges
 
@@ -137,6 +138,14 @@ class GraphLevelTask(Task):
             "samples": {part: len(rows) for part, rows in self.split.items()},
             "scenario": self._options.model_dump(include={"noise", "noise_on_test", "imbalance", "few_shot", "fold"}),
         }
+
+    def statistics(self) -> dict[str, Any]:
+        found = [graph_statistics(graph.edge_index, len(graph.x)) for graph in self._data.graphs]
+        shown: dict[str, Any] = {"graphs": len(found)}
+        for name in found[0]:
+            values = [facts[name] for facts in found]
+            shown[name] = {"mean": float(np.mean(values)), "largest": max(values)}
+        return {**shown, "features": self.input_width, **super().statistics()}
 
     def _in_order(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         for start in range(0, len(rows), batch_size):

@@ -15,12 +15,14 @@ from torch.nn import functional as F
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.options import parse_options
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split, evaluate_classifier, score_classifier, stratified_split
+from automl.tasks import Batch, StepScale, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, holds_graph, karate_club, load_graph
 from automl_graph.data.reading import FORMS
+from automl_graph.data.statistics import graph_statistics
 from automl_graph.tasks.few_labels import few_labels_split
+from automl_graph.tasks.graph_scale import graph_scale
 from automl_graph.tasks.options import NodeOptions
 
 __all__ = ["NodeClassification"]
@@ -147,6 +149,9 @@ class NodeClassification(Task):
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._options.steps_per_epoch
 
+    def step_scale(self, batch_size: int) -> StepScale:
+        return graph_scale(self._x, self._edge_index, self._y, self._nodes["train"])
+
     def describe(self) -> dict[str, Any]:
         return {
             "task": "node-classification",
@@ -164,6 +169,16 @@ class NodeClassification(Task):
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
             "normalisation": self._options.normalise,
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        counts = torch.bincount(self._data.y, minlength=self.outputs).tolist()
+        return {
+            **graph_statistics(self._data.edge_index, self._data.nodes, self._data.y),
+            "directed": self._directed,
+            "features": self.input_width,
+            "classes": dict(zip(self._data.class_names, counts, strict=True)),
+            **super().statistics(),
         }
 
     def _batch(self, nodes: Tensor) -> Batch:

@@ -1,0 +1,83 @@
+"""Which dimensions of a supernet choose between families: those of the choices that lie in no other choice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from torch import nn
+
+from automl.elastic import Choice
+from automl.space import SearchSpace
+from automl.space.walk import read_dimensions
+
+__all__ = ["FamilySlot", "family_slots", "top_choices"]
+
+_BLOCK: Final = re.compile(r"(?:\.blocks\.\d+)?(?:\.choice)?$")
+
+
+class FamilySlot(NamedTuple):
+    """A place of a network that several families compete for.
+
+    Attributes:
+        dimensions: the dimensions that choose, one for each block in a row.
+        weights: parameters of each family in the first block; its keys are the families in the order of the space.
+    """
+
+    dimensions: tuple[str, ...]
+    weights: Mapping[str, int]
+
+    @property
+    def families(self) -> Sequence[str]:
+        """Names of the families."""
+        return list(self.weights)
+
+    @property
+    def lightest(self) -> str:
+        """The family with the fewest parameters; the first of several."""
+        return min(self.weights, key=self.weights.__getitem__)
+
+
+def family_slots(network: nn.Module, space: SearchSpace) -> dict[str, FamilySlot]:
+    """Returns the slots of a network in which several families compete, by name.
+
+    A choice inside a block is an option of that block and no slot. The blocks that a slot repeats are one slot.
+
+    Args:
+        network: the network of a supernet.
+        space: its search space, perhaps narrower than what the network holds.
+
+    Example:
+        >>> from automl import elastic
+        >>> network = nn.Sequential(elastic.Choice({"wide": nn.Linear(4, 4), "none": nn.Identity()}))
+        >>> family_slots(network, SearchSpace.of(network))["0"].lightest
+        'none'
+    """
+    names = {dimension: name for name, dimension in read_dimensions(network)[0].items()}
+    slots: dict[str, FamilySlot] = {}
+    for module in top_choices(network).values():
+        name = names.get(module.choice, "")
+        if name not in space.dimensions or len(space.dimensions[name].choices) < 2:
+            continue
+        slot = _BLOCK.sub("", name) or name
+        families = [str(family) for family in space.dimensions[name].choices]
+        if slot in slots:
+            dimensions = slots[slot].dimensions
+            slots[slot] = slots[slot]._replace(dimensions=dimensions if name in dimensions else (*dimensions, name))
+        else:
+            slots[slot] = FamilySlot((name,), {family: _weights(module.candidate(family)) for family in families})
+    return slots
+
+
+def top_choices(network: nn.Module) -> dict[str, Choice]:
+    """Returns the choices of a network that lie in no other choice, by path."""
+    found: dict[str, Choice] = {}
+    for path, module in network.named_modules():
+        if isinstance(module, Choice) and not any(path.startswith(f"{outer}.") for outer in found):
+            found[path] = module
+    return found
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
