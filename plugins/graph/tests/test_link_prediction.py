@@ -480,5 +480,5 @@ def test_unknown_task_of_a_space_file_is_named_with_its_line(tmp_path: Path) -> 
     file.write_text(
         "space: own\ninput: graph\ntask: link-predicton\nslots: {a: {from: input, blocks: [graph.gcn]}}\noutput: a\n"
     )
-    with pytest.raises(ConfigError, match=r"own\.yaml:3: task: .*Did you mean 'link-prediction'"):
+    with pytest.raises(AutomlError, match=r"own\.yaml:3: task: .*Did you mean 'link-prediction'"):
         run_job(JobConfig(space=str(file), data="karate", trials=1), tmp_path / "run", host=HOST)
