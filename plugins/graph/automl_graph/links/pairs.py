@@ -31,7 +31,8 @@ def unique_links(edge_index: Tensor) -> Tensor:
         ``(2, links)``.
     """
     ordered = edge_index.sort(dim=0).values
-    return torch.unique(ordered[:, ordered[0] != ordered[1]], dim=1)
+    links: Tensor = torch.unique(ordered[:, ordered[0] != ordered[1]], dim=1)
+    return links
 
 
 def both_directions(links: Tensor) -> Tensor:
