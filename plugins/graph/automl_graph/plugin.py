@@ -223,6 +223,12 @@ def automl_families() -> list[Family]:
         _family(
             "graph.transformer", "Scaled dot-product attention over neighbours", "blocks.transformer:GraphTransformer"
         ),
+        _family(
+            "graph.walk_encoding",
+            "Return probabilities of random walks beside the features, for any block behind it",
+            "blocks.walk_encoding:WalkEncoding",
+            by_name_only=True,
+        ),
     ]
 
 

@@ -25,6 +25,7 @@ from automl_graph.blocks.sheaf import Sheaf
 from automl_graph.blocks.sheaf_ode import SheafODE
 from automl_graph.blocks.tangnn import TANGNN
 from automl_graph.blocks.transformer import GraphTransformer
+from automl_graph.blocks.walk_encoding import WalkEncoding
 
 __all__ = [
     "APPNP",
@@ -54,4 +55,5 @@ __all__ = [
     "NodeClassifier",
     "Sheaf",
     "SheafODE",
+    "WalkEncoding",
 ]
