@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import GCN, LocalAugmentation
+from automl_graph.data import load_planetoid
 from automl_graph.local_augmentation import (
     AugmentedLayer,
     Generator,
@@ -47,6 +48,12 @@ def test_pairs_are_all_directed_edges_without_self_loops_centre_first() -> None:
     centre, neighbour = neighbour_pairs(edges)
     assert centre.tolist() == [1, 0, 0]
     assert neighbour.tolist() == [0, 1, 2]
+
+
+def test_cora_has_as_many_pairs_as_directed_edges(shared_data: Path) -> None:
+    """Check 1."""
+    graph = load_planetoid(shared_data / "planetoid" / "cora").finish()
+    assert len(neighbour_pairs(graph.edge_index)[0]) == 10556
 
 
 def test_generator_writes_the_neighbour_and_not_the_node() -> None:
