@@ -258,4 +258,6 @@ def kept_for_backward(layers: int) -> int:
 
 def test_memory_for_training_does_not_grow_with_depth() -> None:
     """Check 10, in bytes kept for the backward pass; layers have equal widths."""
-    assert kept_for_backward(6) == kept_for_backward(2) > 0
+    assert (
+        0 < kept_for_backward(6) < 1.2 * kept_for_backward(2)
+    )  # three times as much if gradients passed between layers
