@@ -120,12 +120,15 @@ def _compressor(job: JobConfig, host: Host) -> Compressor | None:
 
 def _task(job: JobConfig, skeleton: SpaceDefinition, host: Host) -> TaskComponent:
     tasks = [t for t in host.components("task").values() if isinstance(t, TaskComponent)]
-    if job.task != "auto":
-        component = host.find("task", job.task, where="task")
+    wanted = skeleton.task if job.task == "auto" else job.task
+    if skeleton.task not in ("auto", wanted):
+        raise ConfigError(f"task: the space {skeleton.space!r} is for the task {skeleton.task!r}, not for {wanted!r}.")
+    if wanted != "auto":
+        component = host.find("task", wanted, where="task" if job.task != "auto" else skeleton.where(("task",)))
         assert isinstance(component, TaskComponent)
         if component.signal != skeleton.input:
             raise ConfigError(
-                f"task: {job.task!r} gives the signal {component.signal!r}, but the space {skeleton.space!r} takes "
+                f"task: {wanted!r} gives the signal {component.signal!r}, but the space {skeleton.space!r} takes "
                 f"{skeleton.input!r}; choose a task or space that fits."
             )
         return component

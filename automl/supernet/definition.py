@@ -34,6 +34,7 @@ class SpaceDefinition(BaseModel, ABC):
     Attributes:
         space: name of the space.
         input: signal kind of the network's input, such as ``"image"``.
+        task: task that the space is for, where several give that signal; ``"auto"`` leaves it to the data.
         only: choices that dimensions keep; those left out are whole.
     """
 
@@ -41,6 +42,7 @@ class SpaceDefinition(BaseModel, ABC):
 
     space: str
     input: str
+    task: str = Field("auto", description="task that the space is for; 'auto': the one that recognises the data")
     only: KeptChoices
 
     _file: YamlFile | None = PrivateAttr(None)

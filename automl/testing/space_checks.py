@@ -43,9 +43,14 @@ def _check_file(component: Space, host: Host) -> None:
 
 
 def _check_build(component: Space, task_record: TaskRecord, host: Host) -> None:
+    definition = _skeleton(component, host)
+    if definition.task != "auto":
+        named = host.find("task", definition.task)
+        assert isinstance(named, TaskRecord)
+        task_record = named
     task: Task = task_record.load().load(task_record.default_data, seed=0)
     task.to("cpu", torch.float64)
-    supernet: Supernet = build_supernet(_skeleton(component, host), task, host).double().eval()
+    supernet: Supernet = build_supernet(definition, task, host).double().eval()
     space = supernet.space
     expect(space.size() > 1, f"the space has {space.size()} architecture, so there is nothing to search.")
     randomise(supernet, seed=1)

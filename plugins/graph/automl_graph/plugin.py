@@ -164,6 +164,12 @@ def automl_families() -> list[Family]:
             "recommend.blocks:LightGCN",
             accepts="embeddings",
         ),
+        _family(
+            "graph.link_scores",
+            "Product of two nodes, or a perceptron on it, for pairs of nodes (head)",
+            "blocks.link_scores:LinkScores",
+            produces="logits",
+        ),
         _family("graph.linkx", "Features and neighbourhoods transformed apart, then joined", "blocks.linkx:LINKX"),
         _family(
             "graph.local_augmentation",
@@ -217,6 +223,12 @@ def automl_families() -> list[Family]:
         _family(
             "graph.transformer", "Scaled dot-product attention over neighbours", "blocks.transformer:GraphTransformer"
         ),
+        _family(
+            "graph.walk_encoding",
+            "Return probabilities of random walks beside the features, for any block behind it",
+            "blocks.walk_encoding:WalkEncoding",
+            by_name_only=True,
+        ),
     ]
 
 
@@ -248,6 +260,15 @@ def automl_tasks() -> list[Task]:
             target="automl_graph.hetero.task:HeteroNodeClassification",
             signal="hetero-graph",
             default_data="planted-papers",
+            requires=_REQUIRES,
+            extra=_EXTRA,
+        ),
+        Task(
+            name="link-prediction",
+            summary="Which nodes of one graph are linked: digits-links, karate-links, a file or a folder",
+            target="automl_graph.links.task:LinkPrediction",
+            signal="graph",
+            default_data="digits-links",
             requires=_REQUIRES,
             extra=_EXTRA,
         ),
@@ -300,6 +321,11 @@ def automl_spaces() -> list[Space]:
             name="graph/level",
             summary="Message passing, learned aggregation and path counts for tasks on whole graphs",
             path=_SPACES / "level.yaml",
+        ),
+        Space(
+            name="graph/link-prediction",
+            summary="Message passing and deep propagation, then a score of pairs, for link prediction",
+            path=_SPACES / "link_prediction.yaml",
         ),
         Space(
             name="graph/node",
@@ -371,13 +397,19 @@ def automl_probes() -> list[Probe]:
 
 @hookimpl
 def automl_objectives() -> list[Objective]:
-    """What recommendation lacks to perfect lists; minimised, so each is 1 minus its metric."""
+    """What recommendation lacks to perfect lists, and links to perfect order; minimised, so each is 1 minus its metric."""
     return [
-        Objective(name=name, summary=summary, target=f"automl_graph.recommend.objectives:{target}")
+        Objective(name=name, summary=summary, target=f"automl_graph.{target}")
         for name, summary, target in (
-            ("f1-loss", "1 - F1@N of recommendation", "F1Loss"),
-            ("hits-loss", "1 - share of users with a relevant item among the first N", "HitsLoss"),
-            ("ndcg-loss", "1 - NDCG@N of recommendation", "NDCGLoss"),
-            ("recall-loss", "1 - Recall@N of recommendation", "RecallLoss"),
+            ("ap-error", "1 - average precision of link prediction", "links.objectives:APError"),
+            ("f1-loss", "1 - F1@N of recommendation", "recommend.objectives:F1Loss"),
+            (
+                "hits-loss",
+                "1 - share of users with a relevant item among the first N",
+                "recommend.objectives:HitsLoss",
+            ),
+            ("link-hits-loss", "1 - Hits@N of link prediction", "links.objectives:LinkHitsLoss"),
+            ("ndcg-loss", "1 - NDCG@N of recommendation", "recommend.objectives:NDCGLoss"),
+            ("recall-loss", "1 - Recall@N of recommendation", "recommend.objectives:RecallLoss"),
         )
     ]

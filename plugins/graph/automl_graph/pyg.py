@@ -10,6 +10,22 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    from torch_geometric.utils import add_remaining_self_loops, coalesce, homophily, scatter, softmax, to_undirected
+    from torch_geometric.utils import (
+        add_remaining_self_loops,
+        coalesce,
+        homophily,
+        negative_sampling,
+        scatter,
+        softmax,
+        to_undirected,
+    )
 
-__all__ = ["add_remaining_self_loops", "coalesce", "homophily", "scatter", "softmax", "to_undirected"]
+__all__ = [
+    "add_remaining_self_loops",
+    "coalesce",
+    "homophily",
+    "negative_sampling",
+    "scatter",
+    "softmax",
+    "to_undirected",
+]

@@ -23,22 +23,30 @@ class Graph(NamedTuple):
         batch: graph of each node, ``(nodes,)`` int64, in rising order; None where graphs are not told apart.
         sizes: number of nodes of each graph, ``(graphs,)`` int64. Its length says how many graphs there are, which ``batch``
             would only say through its values.
+        pairs: nodes whose links are asked for, ``(2, pairs)`` int64; None where none are.
     """
 
     x: Tensor
     edge_index: Tensor
     batch: Tensor | None = None
     sizes: Tensor | None = None
+    pairs: Tensor | None = None
 
 
 @final
 class GraphFormat(PayloadFormat):
-    """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``, on whole graphs also ``batch`` and ``sizes``."""
+    """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``.
+
+    On whole graphs it also takes ``batch`` and ``sizes``, for links ``pairs``.
+    """
 
     channel_axis = 1
     samples_interact = True
 
     def pack(self, *tensors: Tensor) -> Graph:
+        if len(tensors) == 3:
+            x, edge_index, pairs = tensors
+            return Graph(x, edge_index, pairs=pairs)
         return Graph(*tensors)
 
     def features(self, payload: Graph) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 from automl.testing import Check, plugin_checks
 
 RANKS = "rates ranked lists, which the toy task of the kit does not have; tested in test_recommendation"
+RATES_PAIRS = "rates pairs of nodes, which the toy task of the kit does not have; tested in test_link_prediction.py"
 NEEDS_GRAPHS = "the toy task has no graphs; tested on one in test_contrastive.py and test_forward_strategy.py"
 CANCELS = (
     "what the head of an edge adds to its logits cancels in the softmax, and only the proximity loss learns from it; "
@@ -33,6 +34,21 @@ EXEMPT = {
     "graph.table": {
         "takes one sample and none": "gives the vectors of all users and items, for any number of users that are asked for"
     },
+    "graph.link_scores": {
+        "takes one sample and none": "gives a row for each pair or edge, not for each node; tested in test_link_prediction.py"
+    },
+    **dict.fromkeys(
+        ("ap-error", "link-hits-loss"),
+        dict.fromkeys(
+            (
+                "measures finite values on any task",
+                "leaves the model as it was",
+                "a failing candidate does not touch the others",
+                "repeats itself and grows with the network",
+            ),
+            RATES_PAIRS,
+        ),
+    ),
     **dict.fromkeys(
         ("f1-loss", "hits-loss", "ndcg-loss", "recall-loss"),
         dict.fromkeys(

@@ -232,3 +232,32 @@ def test_any_block_on_graphs_may_be_a_layer() -> None:
 def test_unusable_options_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ForwardOptions(**wrong)
+
+
+def kept_for_backward(layers: int) -> int:
+    """Largest number of bytes that are kept for a backward pass at any moment of a training."""
+    alive, most = 0, 0
+
+    class Kept:
+        def __init__(self, tensor: Tensor) -> None:
+            nonlocal alive, most
+            self.tensor = tensor
+            alive += tensor.numel() * tensor.element_size()
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= self.tensor.numel() * self.tensor.element_size()
+
+    graph, y, validation, _ = blobs()
+    chosen = options(layers=layers, hidden=int(graph.x.shape[1]), epochs=2)
+    with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
+        train_forward(graph, validation, y[validation], options=chosen)
+    return most
+
+
+def test_memory_for_training_does_not_grow_with_depth() -> None:
+    """Check 10, in bytes kept for the backward pass; layers have equal widths."""
+    assert (
+        0 < kept_for_backward(6) < 1.2 * kept_for_backward(2)
+    )  # three times as much if gradients passed between layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 import torch
 from automl_graph import plugin
 from automl_graph.forward_learning.strategy import Forward
-from automl_graph.tasks import NodeClassification
+from automl_graph.links import LinkPrediction
+from automl_graph.tasks import GraphClassification, NodeClassification
 from torch import nn
 
 from automl.errors import ConfigError
 from automl.host import Host
 from automl.supernet import Supernet, load_skeleton
+from automl.tasks import Task
 from automl.training import StepContext, TrainingConfig
 
 HOST = Host.load(entry_points=False, plugins=[plugin])
@@ -26,9 +29,15 @@ def prepared() -> tuple[Supernet, NodeClassification]:
     return load_skeleton("graph/node", HOST).build(task, HOST), task
 
 
-def step(supernet: Supernet, task: NodeClassification, strategy: Forward, progress: float) -> dict[str, float]:
+def prepared_for_links() -> tuple[Supernet, LinkPrediction]:
+    task = LinkPrediction.load("karate", seed=0)
+    torch.manual_seed(0)
+    return load_skeleton("graph/link-prediction", HOST).build(task, HOST), task
+
+
+def step(supernet: Supernet, task: Task, strategy: Forward, progress: float) -> dict[str, float]:
     context = StepContext(
-        supernet=supernet, task=task, batch=next(iter(task.train_batches(np.random.default_rng(0), 0))),
+        supernet=supernet, task=task, batch=next(iter(task.train_batches(np.random.default_rng(0), 4))),
         rng=np.random.default_rng(1), smallest=supernet.space.smallest(), largest=supernet.space.largest(),
         label_smoothing=0.0, progress=progress, validation=list, forward=supernet, backward=lambda loss: loss.backward(),
     )  # fmt: skip
@@ -36,8 +45,9 @@ def step(supernet: Supernet, task: NodeClassification, strategy: Forward, progre
 
 
 @pytest.mark.parametrize(("progress", "part"), [(0.0, "pre"), (0.5, "message"), (0.9, "head")])
-def test_a_step_reaches_one_part_only(progress: float, part: str) -> None:
-    supernet, task = prepared()
+@pytest.mark.parametrize("prepare", [prepared, prepared_for_links])
+def test_a_step_reaches_one_part_only(prepare: Callable[[], tuple[Supernet, Task]], progress: float, part: str) -> None:
+    supernet, task = prepare()
     losses = step(supernet, task, Forward(), progress)
     assert np.isfinite(losses["loss"])
     reached = {n.split(".")[1] for n, p in supernet.named_parameters() if p.grad is not None and bool(p.grad.any())}
@@ -48,6 +58,13 @@ def test_phases_follow_the_slots_and_then_the_head() -> None:
     supernet, _ = prepared()
     strategy = Forward(head=0.4)
     assert [strategy.phase(supernet, p) for p in (0.1, 0.45, 0.7)] == [(0.0, 0.3), (0.3, 0.6), (0.6, 1.0)]
+
+
+def test_tasks_on_whole_graphs_are_refused() -> None:
+    task = GraphClassification.load("cycles-or-trees", seed=0)
+    supernet = load_skeleton("graph/level", HOST).build(task, HOST)
+    with pytest.raises(ConfigError, match="trains on nodes or links of one graph"):
+        step(supernet, task, Forward(), 0.0)
 
 
 def test_networks_that_are_no_slots_on_graphs_are_refused() -> None:

@@ -9,19 +9,24 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import GCN, LocalAugmentation
+from automl_graph.data import load_planetoid
 from automl_graph.local_augmentation import (
     AugmentedLayer,
     Generator,
     GeneratorOptions,
+    SnapshotJudge,
     cached_generator,
     consistency_loss,
     load_generator,
     sharpened,
     train_generator,
+    u_score,
 )
 from automl_graph.local_augmentation.strategy import Consistency
 from automl_graph.local_augmentation.train import Encoder, divergence, neighbour_pairs, reconstruction_loss
 from automl_graph.signal import Graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from automl.errors import ConfigError, DataError, SpaceError
@@ -43,6 +48,12 @@ def test_pairs_are_all_directed_edges_without_self_loops_centre_first() -> None:
     centre, neighbour = neighbour_pairs(edges)
     assert centre.tolist() == [1, 0, 0]
     assert neighbour.tolist() == [0, 1, 2]
+
+
+def test_cora_has_as_many_pairs_as_directed_edges(shared_data: Path) -> None:
+    """Check 1."""
+    graph = load_planetoid(shared_data / "planetoid" / "cora").finish()
+    assert len(neighbour_pairs(graph.edge_index)[0]) == 10556
 
 
 def test_generator_writes_the_neighbour_and_not_the_node() -> None:
@@ -205,13 +216,64 @@ def test_the_control_self_is_a_copy_of_the_input() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"latent": 0}, "latent is 0"), ({"kl_weight": -1.0}, "kl_weight is -1"), ({"reconstruction": "mae"}, "unknown")],
+    [
+        ({"latent": 0}, "latent is 0"),
+        ({"kl_weight": -1.0}, "kl_weight is -1"),
+        ({"reconstruction": "mae"}, "unknown"),
+        ({"selection": "best"}, "unknown"),
+    ],
 )
 def test_unusable_options_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GeneratorOptions(**wrong)
     with pytest.raises(ConfigError, match="draws is 1"):
         Consistency(draws=1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), runs=st.integers(1, 6), scale=st.floats(0.1, 40))
+def test_u_score_is_never_above_zero_and_zero_where_runs_agree(seed: int, runs: int, scale: float) -> None:
+    """Check 9."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(runs, 5, 3, generator=generator) * scale
+    labels = torch.randint(3, (5,), generator=generator)
+    assert u_score(logits, labels) <= 1e-12
+    assert u_score(logits[:1].expand(4, -1, -1), labels) == pytest.approx(0, abs=1e-12)
+
+
+def test_judge_is_zero_without_dropout_and_negative_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 9, the network that rates."""
+    x, edges = star(5)
+    nodes, labels = torch.arange(6), torch.tensor([0, 1, 1, 1, 1, 1])
+    torch.manual_seed(0)
+    judge = SnapshotJudge(x, edges, nodes, labels, runs=9)
+    assert judge.score(x) < 0
+    monkeypatch.setattr("automl_graph.local_augmentation.snapshot._DROPOUT", 0.0)
+    assert judge.score(x) == pytest.approx(0, abs=1e-9)
+
+
+def test_labels_of_training_nodes_choose_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 11, the only use of labels; it repeats."""
+    monkeypatch.setattr("automl_graph.local_augmentation.train._EVERY", 1)
+    monkeypatch.setattr("automl_graph.local_augmentation.train._EARLIEST", 0)
+    x, edges = star(5)
+    labelled = torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1])
+    rated: list[float] = []
+    score = SnapshotJudge.score
+
+    def noted(self: SnapshotJudge, features: torch.Tensor) -> float:
+        rated.append(score(self, features))
+        return rated[-1]
+
+    monkeypatch.setattr(SnapshotJudge, "score", noted)
+    options = GeneratorOptions(latent=3, hidden=17, steps=4, batch_size=8, selection="u_score")
+    chosen, _ = train_generator(x, edges, options, labelled)
+    again, _ = train_generator(x, edges, options, labelled)
+    assert len(rated) == 8
+    assert rated[:4] == rated[4:]
+    assert all(map(torch.equal, chosen.state_dict().values(), again.state_dict().values()))
+    with pytest.raises(ConfigError, match="'u_score' needs 'labelled'"):
+        train_generator(x, edges, options)
 
 
 def test_graphs_that_teach_nothing_are_refused() -> None:

@@ -12,7 +12,7 @@ from automl_graph.recommend.table import ItemScores, NodeTable
 from automl_graph.sheaf import build_laplacian, node_pairs
 from torch import Tensor, nn
 
-from automl.errors import SpaceError
+from automl.errors import DataError, SpaceError
 from automl.objectives import count_macs
 from automl.space import Ordinal
 from automl.supernet import Supernet
@@ -192,6 +192,28 @@ def test_extraction_equals_activation_for_all_options_at_once() -> None:
         with torch.no_grad():
             close(supernet.extract(architecture)(data), supernet(data))
     assert len(seen) == sum(len(dimension.choices) for dimension in supernet.space.dimensions.values())
+
+
+@pytest.mark.parametrize("options", [{"map_type": "general", "stalk": 2}, {"map_type": "diag", "stalk": 3}, {}])
+def test_vectors_through_edges_differ_by_what_the_last_layer_diffuses(options: dict[str, object]) -> None:
+    """`embedding_through_edge`, compared with the coboundary of the sheaf that the last layer learned."""
+    module, start = block(layers=2, **options), payload()
+    with torch.no_grad():
+        pairs = node_pairs(start.edge_index, NODES)
+        there = module.embedding_through_edge(start, pairs.first, pairs.second)
+        back = module.embedding_through_edge(start, pairs.second, pairs.first)
+        entered = block(layers=1, **options)  # the same weights up to there
+        entered.diffuse.load_state_dict({k: v for k, v in module.diffuse.state_dict().items() if k.startswith("0.")})
+        entered.adapt.load_state_dict(module.adapt.state_dict())
+        before = entered(start).x
+        last = list(module.diffuse.children())[1]
+        sheaf = last.learn(before, pairs)  # type: ignore[union-attr,operator]
+        stalks = before.unflatten(1, (-1, int(module.stalk))).mT
+        close((there - back).unflatten(1, (-1, int(module.stalk))).mT, sheaf.coboundary(stalks))
+        close((there - back).square().sum(), sheaf.energy(stalks))
+    assert there.shape == (len(pairs.first), WIDTH)
+    with pytest.raises(DataError, match=f"nodes 0 and {NODES - 1} did not interact"):
+        module.embedding_through_edge(start, torch.tensor([0]), torch.tensor([NODES - 1]))
 
 
 def test_lightgcn_is_powers_of_the_normalised_adjacency() -> None:

@@ -15,6 +15,7 @@ from automl_graph.blocks.gmn import GMN, GraphMambaGPS
 from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.blocks.kpath import KPath
 from automl_graph.blocks.lcm import LCM
+from automl_graph.blocks.link_scores import LinkScores
 from automl_graph.blocks.linkx import LINKX
 from automl_graph.blocks.local_augmentation import LocalAugmentation
 from automl_graph.blocks.mlp import MLP
@@ -24,6 +25,7 @@ from automl_graph.blocks.sheaf import Sheaf
 from automl_graph.blocks.sheaf_ode import SheafODE
 from automl_graph.blocks.tangnn import TANGNN
 from automl_graph.blocks.transformer import GraphTransformer
+from automl_graph.blocks.walk_encoding import WalkEncoding
 
 __all__ = [
     "APPNP",
@@ -47,9 +49,11 @@ __all__ = [
     "GraphReadout",
     "GraphTransformer",
     "KPath",
+    "LinkScores",
     "LocalAugmentation",
     "MultilayerPerceptron",
     "NodeClassifier",
     "Sheaf",
     "SheafODE",
+    "WalkEncoding",
 ]

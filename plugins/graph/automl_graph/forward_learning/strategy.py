@@ -19,6 +19,7 @@ from automl.tasks import Batch
 from automl.training import StepContext, Strategy, TrainingConfig
 from automl_graph.forward_learning.goals import prototype_logits
 from automl_graph.forward_learning.labels import class_nodes, virtual_features
+from automl_graph.links.metrics import balanced_loss
 from automl_graph.signal import GraphFormat
 
 __all__ = ["Forward"]
@@ -30,6 +31,7 @@ class Forward(Strategy):
 
     In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training
     nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes.
+    In link prediction there are no virtual nodes: a slot learns that products of linked nodes are large.
     No gradient passes from one slot to another, so memory for training is that of the largest slot. The head learns
     from the labels on the graph as it is, and so may be exported as any network.
 
@@ -39,12 +41,12 @@ class Forward(Strategy):
 
     Args:
         head: share of the training for the head, above 0 and below 1; the slots have equal parts of the rest.
-        temperature: divides the products with virtual nodes.
+        temperature: divides the products with virtual nodes, or of two nodes.
         both_directions: virtual and labelled nodes are linked in both directions, not only towards the virtual node.
         seed: of the features of virtual nodes.
 
     Raises:
-        ConfigError: an option is out of its range.
+        ConfigError: an option is out of its range, or the task is one on whole graphs.
     """
 
     name: ClassVar[str] = "forward"
@@ -82,6 +84,24 @@ class Forward(Strategy):
         return {"loss": loss.item()}
 
     def _local_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
+        inputs = len(context.batch.inputs)
+        if inputs == 3:
+            return self._link_loss(context, stages, stage)
+        if inputs != 2:
+            raise ConfigError(
+                "strategy 'forward': trains on nodes or links of one graph; take 'single-path' for whole graphs."
+            )
+        return self._node_loss(context, stages, stage)
+
+    def _link_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
+        """Cross entropy of whether the product of two nodes tells that they are linked (section on links, FL-CE)."""
+        first, second = context.batch.inputs[2]
+        architecture = context.sample()
+        nodes = pooled_features(lambda: context.forward(architecture), stages, stage)
+        logits = (nodes[first] * nodes[second]).sum(1, keepdim=True) / self._temperature
+        return balanced_loss(logits, context.batch.target)
+
+    def _node_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
         x, edges = context.batch.inputs
         labels, nodes = context.batch.target, context.batch.index
         if nodes is None:

@@ -7,6 +7,7 @@ Source:
 from automl_graph.local_augmentation.consistency import consistency_loss, sharpened
 from automl_graph.local_augmentation.generator import Generator, GeneratorOptions
 from automl_graph.local_augmentation.layer import AugmentedLayer
+from automl_graph.local_augmentation.snapshot import SnapshotJudge, u_score
 from automl_graph.local_augmentation.storage import cached_generator, load_generator, save_generator
 from automl_graph.local_augmentation.train import GeneratorRecord, train_generator
 
@@ -15,10 +16,12 @@ __all__ = [
     "Generator",
     "GeneratorOptions",
     "GeneratorRecord",
+    "SnapshotJudge",
     "cached_generator",
     "consistency_loss",
     "load_generator",
     "save_generator",
     "sharpened",
     "train_generator",
+    "u_score",
 ]

@@ -27,6 +27,8 @@ class GeneratorOptions:
         kl_weight: how much the divergence of the latent numbers from normal ones counts; below 1 where the decoder ignores
             them (``GeneratorRecord.deviation`` near 0).
         row_normalise: scale generated features of a node to a sum of 1, where those of the graph are.
+        selection: ``last`` takes the generator as training leaves it; ``u_score`` the snapshot about whose features an auxiliary
+            network is surest, which needs labels of training nodes.
         draws: fixed draws whose mean is the answer outside of training.
         seed: of weights, pairs and draws.
 
@@ -42,6 +44,7 @@ class GeneratorOptions:
     reconstruction: Literal["bce", "mse"] = "bce"
     kl_weight: float = 1.0
     row_normalise: bool = False
+    selection: Literal["last", "u_score"] = "last"
     draws: int = 4
     seed: int = 0
 
@@ -57,6 +60,8 @@ class GeneratorOptions:
             raise ConfigError(
                 f"local augmentation: unknown reconstruction {self.reconstruction!r}; choices: 'bce', 'mse'."
             )
+        if self.selection not in ("last", "u_score"):
+            raise ConfigError(f"local augmentation: unknown selection {self.selection!r}; choices: 'last', 'u_score'.")
 
 
 @final

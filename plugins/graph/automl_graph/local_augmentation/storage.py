@@ -48,7 +48,13 @@ def load_generator(path: Path) -> Generator:
     return generator.requires_grad_(False).eval()
 
 
-def cached_generator(x: Tensor, edge_index: Tensor, folder: Path, options: GeneratorOptions | None = None) -> Path:
+def cached_generator(
+    x: Tensor,
+    edge_index: Tensor,
+    folder: Path,
+    options: GeneratorOptions | None = None,
+    labelled: tuple[Tensor, Tensor] | None = None,
+) -> Path:
     """Returns the file of the generator of a graph; trains it if there is none for these features, edges and options.
 
     Args:
@@ -56,15 +62,16 @@ def cached_generator(x: Tensor, edge_index: Tensor, folder: Path, options: Gener
         edge_index: ``(2, edges)``.
         folder: where generators are kept; made if it does not exist.
         options: sizes and training.
+        labelled: see ``train_generator``.
     """
     options = GeneratorOptions() if options is None else options
     digest = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
-    for tensor in (x, edge_index):
+    for tensor in (x, edge_index, *(labelled or ())):
         digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
         digest.update(tensor.contiguous().cpu().numpy().tobytes())
     path = folder / f"generator-{digest.hexdigest()[:16]}.safetensors"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        generator, _ = train_generator(x, edge_index, options)
+        generator, _ = train_generator(x, edge_index, options, labelled)
         save_generator(generator, options, path)
     return path

@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.errors import DataError
+from automl.errors import ConfigError, DataError
 from automl_graph.local_augmentation.generator import Generator, GeneratorOptions
+from automl_graph.local_augmentation.snapshot import SnapshotJudge
 
 __all__ = ["Encoder", "GeneratorRecord", "divergence", "neighbour_pairs", "reconstruction_loss", "train_generator"]
 
 _SHOWN: Final = 100
 _DRAWS: Final = 8
+_EVERY: Final = 20
+_EARLIEST: Final = 200
 
 
 class GeneratorRecord(NamedTuple):
@@ -67,24 +70,29 @@ def reconstruction_loss(logits: Tensor, neighbour: Tensor, options: GeneratorOpt
 
 
 def train_generator(
-    x: Tensor, edge_index: Tensor, options: GeneratorOptions | None = None
+    x: Tensor,
+    edge_index: Tensor,
+    options: GeneratorOptions | None = None,
+    labelled: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Generator, GeneratorRecord]:
-    """Learns what a neighbour of a node looks like, from features and edges alone: labels play no part.
+    """Learns what a neighbour of a node looks like, from features and edges alone; labels choose a snapshot at most.
 
     Args:
         x: features as networks will see them, ``(nodes, width)``.
         edge_index: ``(2, edges)``; the target of an edge is the node, the source its neighbour.
         options: sizes and training.
+        labelled: training nodes and their classes, each ``(labelled,)`` int64; read by the selection ``u_score`` only.
 
     Returns:
         The generator in evaluation mode, its weights fixed, and how the training went.
 
     Raises:
         DataError: there are no edges, or features outside of 0 to 1 with ``bce``.
+        ConfigError: ``u_score`` without labels.
 
     Source:
-        Liu et al. 2022, arXiv:2109.03856, section 3.1. Deviations: a fixed number of steps, no choice of a snapshot by an
-        auxiliary network; rows are normalised in the output if wanted, the condition is what networks see.
+        Liu et al. 2022, arXiv:2109.03856, section 3.1. Deviations: a fixed number of steps, of which a snapshot is chosen if
+        wanted; rows are normalised in the output if wanted, the condition is what networks see.
 
     Example:
         >>> ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
@@ -98,13 +106,19 @@ def train_generator(
         raise DataError("local augmentation: the graph has no edge between two nodes, so nobody has a neighbour.")
     if options.reconstruction == "bce" and not bool(((x >= 0) & (x <= 1)).all()):
         raise DataError("local augmentation: 'bce' needs features from 0 to 1; take reconstruction 'mse' for these.")
+    if options.selection == "u_score" and labelled is None:
+        raise ConfigError(
+            "local augmentation: the selection 'u_score' needs 'labelled', training nodes and their classes."
+        )
     losses: list[tuple[float, float]] = []
+    best: tuple[float, dict[str, Tensor]] | None = None
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(options.seed)
         generator = Generator(x.shape[1], options).to(x)
         encoder = Encoder(x.shape[1], options).to(x)
         optimiser = torch.optim.Adam([*generator.parameters(), *encoder.parameters()], lr=options.learning_rate)
-        for _ in range(options.steps):
+        judge = SnapshotJudge(x, edge_index, *labelled) if options.selection == "u_score" and labelled else None
+        for step in range(1, options.steps + 1):
             drawn = torch.randint(len(centre), (options.batch_size,))
             given, wanted = x[centre[drawn]], x[neighbour[drawn]]
             mean, log_variance = encoder(wanted, given)
@@ -115,6 +129,15 @@ def train_generator(
             torch.autograd.backward(loss + options.kl_weight * kl)
             optimiser.step()
             losses.append((loss.item() + kl.item(), kl.item()))
+            if judge is not None and (step == options.steps or (step > _EARLIEST and step % _EVERY == 0)):
+                with torch.no_grad():
+                    generated = generator.train()(x)
+                score = judge.score(generated)
+                if best is None or score > best[0]:
+                    best = score, {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+                    judge.learn(generated)
+        if best is not None:
+            generator.load_state_dict(best[1])
         generator.requires_grad_(False)
         generator.train()
         deviation = torch.stack([generator(x) for _ in range(_DRAWS)]).std(0).mean().item()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from automl import elastic
 from automl.elastic.validation import check_divisible
-from automl.errors import SpaceError
+from automl.errors import DataError, SpaceError
 from automl.space import Categorical, Guard, Number, Ordinal, Scalar, SizeLike, as_categorical, as_ordinal
 from automl_graph.blocks.sheaf_options import check_sheaf_options
 from automl_graph.options import choices_of, current_choice, require_choice, require_number
@@ -134,6 +134,45 @@ class Sheaf4Rec(nn.Module):
         x = self.adapt(payload.x)
         states = self.diffuse(SheafLayerState((x,), node_pairs(payload.edge_index, x.shape[0]))).layers
         return payload._replace(x=states[-1], read=read_layers(states, current_choice(self.readout)))
+
+    def embedding_through_edge(self, payload: Embeddings, nodes: Tensor, neighbours: Tensor) -> Tensor:
+        """Returns ``F_ve x_v``: the vector of a node as it passes the edge to one of its neighbours, for people to look at.
+
+        ``F`` is the map of the last layer, normalised as diffusion uses it, and ``x_v`` what enters that layer. A node has
+        another vector on each of its edges, which is what a sheaf adds to a graph.
+
+        Args:
+            payload: as for ``forward``.
+            nodes: node of each edge that is asked for, ``(edges,)``.
+            neighbours: its other end, ``(edges,)``.
+
+        Returns:
+            ``(edges, out)``, in the order of the features of a layer.
+
+        Raises:
+            DataError: two nodes did not interact; names them.
+        """
+        x = self.adapt(payload.x)
+        state = self.diffuse(SheafLayerState((x,), node_pairs(payload.edge_index, x.shape[0])))
+        assert state.sheaf is not None
+        place = _places(state.pairs, nodes, neighbours)
+        stalks = state.layers[-2].unflatten(1, (-1, int(self.stalk))).mT
+        at_first, at_second = state.sheaf.through_edges(stalks)
+        is_first = (state.pairs.first[place] == nodes)[:, None, None]
+        return torch.where(is_first, at_first[place], at_second[place]).mT.flatten(1)
+
+
+def _places(pairs: NodePairs, nodes: Tensor, neighbours: Tensor) -> Tensor:
+    """Position of each edge among the sorted pairs."""
+    known = pairs.first * pairs.nodes + pairs.second
+    wanted = torch.minimum(nodes, neighbours) * pairs.nodes + torch.maximum(nodes, neighbours)
+    missing = (~torch.isin(wanted, known)).nonzero().flatten()
+    if len(missing):
+        first = int(missing[0])
+        raise DataError(
+            f"nodes {int(nodes[first])} and {int(neighbours[first])} did not interact, so no edge joins them."
+        )
+    return torch.searchsorted(known, wanted)
 
 
 @final

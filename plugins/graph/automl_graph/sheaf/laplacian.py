@@ -62,10 +62,15 @@ class SheafLaplacian(NamedTuple):
 
     def coboundary(self, x: Tensor) -> Tensor:
         """Returns how far the two ends of each pair disagree, ``(pairs, d, channels)``."""
+        at_first, at_second = self.through_edges(x)
+        return at_first - at_second
+
+    def through_edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what each pair gets from its first and from its second node, ``F x``, each ``(pairs, d, channels)``."""
         at_first, at_second = x[self.pairs.first], x[self.pairs.second]
         if self.first.dim() == 2:
-            return scale_stalks(self.first, at_first) - scale_stalks(self.second, at_second)
-        return self.first @ at_first - self.second @ at_second
+            return scale_stalks(self.first, at_first), scale_stalks(self.second, at_second)
+        return self.first @ at_first, self.second @ at_second
 
     def energy(self, x: Tensor) -> Tensor:
         """Returns the Dirichlet energy ``trace(x^T L x)``, a scalar; 0 exactly for harmonic signals."""

@@ -21,22 +21,19 @@ _SIZES: Final = (1000, 2000, 4000)
 """Nodes and edges together of the samples."""
 
 
-def graph_scale(x: Tensor, edge_index: Tensor, y: Tensor, labelled: Tensor) -> StepScale:
-    """Returns the scale of a step on a whole graph: nodes and edges.
+def graph_scale(batch: Batch) -> StepScale:
+    """Returns the scale of a step on one graph: nodes and edges.
 
     Args:
-        x: features, ``(nodes, width)``.
-        edge_index: ``(2, edges)``.
-        y: class of each node, ``(nodes,)``.
-        labelled: nodes to train on.
+        batch: features ``(nodes, width)`` and edges ``(2, edges)``, with the targets of the nodes that its index names.
     """
+    x, edge_index = batch.inputs
     nodes, edges = len(x), edge_index.shape[1]
     whole = (nodes, edges)
     input_bytes = x.nbytes + edge_index.nbytes
     if nodes + edges <= _SIZES[-1]:
-        batch = Batch((x, edge_index), y[labelled], labelled)
         return StepScale(("nodes", "edges"), whole, input_bytes, (StepSample(whole, batch),))
-    share = len(labelled) / nodes
+    share = len(batch.target) / nodes
     samples = []
     for size, thinned in ((_SIZES[0], False), (_SIZES[1], True), (_SIZES[1], False), (_SIZES[2], False)):
         count = min(nodes, max(2, round(size * nodes / (nodes + edges))))
@@ -45,8 +42,8 @@ def graph_scale(x: Tensor, edge_index: Tensor, y: Tensor, labelled: Tensor) -> S
             sampled = _half(sampled)
         rows = torch.linspace(0, nodes - 1, count).long()
         trained = torch.arange(max(1, round(share * count)))
-        batch = Batch((x[rows].clone(), sampled), y[rows][trained], trained)
-        samples.append(StepSample((count, sampled.shape[1]), batch))
+        part = Batch((x[rows].clone(), sampled), batch.target[trained], trained)
+        samples.append(StepSample((count, sampled.shape[1]), part))
     return StepScale(("nodes", "edges"), whole, input_bytes, tuple(samples))
 
 

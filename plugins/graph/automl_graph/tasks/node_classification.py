@@ -1,4 +1,4 @@
-"""Classification of the nodes of one graph, of which some are labelled for training (transductive, full batch)."""
+"""Classification of the nodes of one graph, some of which are labelled: transductive or inductive, full batch or sampled."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from automl_graph.data.reading import FORMS
 from automl_graph.data.statistics import graph_statistics
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
+from automl_graph.tasks.neighbour_sampling import NeighbourSampler
+from automl_graph.tasks.node_view import NodeView, part_views
 from automl_graph.tasks.options import NodeOptions
 
 __all__ = ["NodeClassification"]
@@ -44,7 +46,9 @@ class NodeClassification(Task):
     """Assigns one of several classes to each node of a graph.
 
     Every step and every measurement sees the whole graph; the parts differ in the nodes whose outputs count. One sample is
-    therefore one graph, and a batch of several is several copies side by side, without edges between them.
+    therefore one graph, and a batch of several is several copies side by side, without edges between them. With ``inductive``, a
+    part does not see the nodes of later parts at all. With ``sampling``, training steps see some nodes and drawn neighbours;
+    measurements always see all.
 
     Args:
         data: the labelled graph.
@@ -73,6 +77,14 @@ class NodeClassification(Task):
         self._y = data.y
         self._directed: Final = data.directed
         self._nodes = {part: torch.tensor(self.split[part]) for part in PARTS}
+        self._views = self._part_views()
+        train = self._views["train"]
+        if options.inductive and not train.edge_index.shape[1]:
+            raise DataError(
+                f"{data.name}: no edge joins two training nodes, so inductive training sees no neighbours. Train on more "
+                "nodes, such as with 'task_options.labels_per_class=0'."
+            )
+        self._sampler: Final = None if options.sampling is None else NeighbourSampler(train.edge_index, len(train.x))
 
     @classmethod
     def load(
@@ -108,16 +120,20 @@ class NodeClassification(Task):
         self._edge_index = self._edge_index.to(device)
         self._y = self._y.to(device)
         self._nodes = {part: nodes.to(device) for part, nodes in self._nodes.items()}
+        self._views = self._part_views()
 
     def train_batches(self, rng: np.random.Generator, batch_size: int) -> Iterator[Batch]:
+        if self._sampler is not None:
+            yield from self._sampled_batches(self._sampler, rng)
+            return
         for _ in range(self._options.steps_per_epoch):
-            yield self._batch(self._nodes["train"])
+            yield self._batch("train")
 
     def batches(self, part: Part, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-        yield self._batch(self._nodes[part][:limit])
+        yield self._batch(part, limit)
 
     def calibration_batches(self, seed: int, samples: int, batch_size: int) -> Iterator[Batch]:
-        yield self._batch(self._nodes["train"])
+        yield self._batch("train")
 
     def loss(self, outputs: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         return F.cross_entropy(batch.counted(outputs), batch.target, label_smoothing=label_smoothing)
@@ -147,10 +163,14 @@ class NodeClassification(Task):
         return NodeClassifier(width, self.outputs)
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        return self._options.steps_per_epoch
+        sampling = self._options.sampling
+        if sampling is None:
+            return self._options.steps_per_epoch
+        whole, rest = divmod(len(self.split["train"]), sampling.batch)
+        return whole + (rest > 1 or (rest == 1 and not (whole and sampling.batch > 1)))
 
     def step_scale(self, batch_size: int) -> StepScale:
-        return graph_scale(self._x, self._edge_index, self._y, self._nodes["train"])
+        return graph_scale(next(self.train_batches(np.random.default_rng(0), batch_size)))
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -168,6 +188,8 @@ class NodeClassification(Task):
             "features": self.input_width,
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
+            "inductive": self._options.inductive,
+            "sampling": None if self._options.sampling is None else self._options.sampling.model_dump(),
             "normalisation": self._options.normalise,
         }
 
@@ -181,8 +203,25 @@ class NodeClassification(Task):
             **super().statistics(),
         }
 
-    def _batch(self, nodes: Tensor) -> Batch:
-        return Batch((self._x, self._edge_index), self._y[nodes], nodes)
+    def _part_views(self) -> dict[Part, NodeView]:
+        nodes: dict[Part, Tensor] = {part: self._nodes[part] for part in PARTS}
+        return part_views(self._x, self._edge_index, nodes, inductive=self._options.inductive)
+
+    def _batch(self, part: Part, limit: int | None = None) -> Batch:
+        view, nodes = self._views[part], self._nodes[part][:limit]
+        return Batch((view.x, view.edge_index), self._y[nodes], view.rows[nodes])
+
+    def _sampled_batches(self, sampler: NeighbourSampler, rng: np.random.Generator) -> Iterator[Batch]:
+        sampling, view, nodes = self._options.sampling, self._views["train"], self._nodes["train"]
+        assert sampling is not None
+        order = nodes[torch.from_numpy(rng.permutation(len(nodes))).to(nodes.device)]
+        for asked in order.split(sampling.batch):
+            if len(asked) == 1 < min(sampling.batch, len(order)):
+                continue
+            found = sampler.sample(view.rows[asked], sampling.fanout, rng)
+            device = view.x.device
+            inputs = view.x[found.nodes.to(device)], found.edge_index.to(device)
+            yield Batch(inputs, self._y[asked], torch.arange(len(asked), device=device))
 
 
 def _read(data: str, options: NodeOptions) -> NodeData:

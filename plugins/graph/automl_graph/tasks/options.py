@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["NodeOptions"]
+__all__ = ["NodeOptions", "SamplingOptions"]
+
+
+class SamplingOptions(BaseModel):
+    """How mini-batches of nodes are cut out of a graph."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fanout: list[int] = Field(
+        [10, 5],
+        min_length=1,
+        description="Neighbours that are drawn for each node, hop after hop from the nodes that are asked for; -1 takes all. One "
+        "hop for each layer that passes messages.",
+    )
+    batch: int = Field(512, ge=1, description="Training nodes in one step.")
+
+    @field_validator("fanout")
+    @classmethod
+    def _whole_or_positive(cls, value: list[int]) -> list[int]:
+        for number in value:
+            if number < 1 and number != -1:
+                raise ValueError(f"{number} neighbours cannot be drawn; expected a number from 1, or -1 for all")
+        return value
 
 
 class NodeOptions(BaseModel):
@@ -25,6 +47,15 @@ class NodeOptions(BaseModel):
     test: float = Field(0.2, gt=0, lt=1, description="Share of the nodes kept for the reported front.")
     steps_per_epoch: int = Field(
         20, ge=1, description="Training steps in one epoch; each sees the whole graph and all training nodes."
+    )
+    inductive: bool = Field(
+        False,
+        description="Training does not see nodes of validation and test, nor their edges; validation does not see those of test.",
+    )
+    sampling: SamplingOptions | None = Field(
+        None,
+        description="Train on mini-batches of nodes with sampled neighbours, such as {fanout: [10, 5], batch: 512}; an epoch is "
+        "one pass over the training nodes. Measurements see all neighbours. Default: each step sees the whole graph.",
     )
     fixed_split: int | None = Field(
         None,
@@ -46,6 +77,14 @@ class NodeOptions(BaseModel):
             raise ValueError(
                 f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; "
                 f"their sum must stay below 1"
+            )
+        if self.sampling is not None and "steps_per_epoch" in self.model_fields_set:
+            raise ValueError(
+                "steps_per_epoch and sampling exclude each other; with sampling an epoch is one pass over the training nodes"
+            )
+        if self.inductive and self.features == "degree":
+            raise ValueError(
+                "features 'degree' counts edges that inductive training must not know; give the graph features of its own"
             )
         if self.fixed_split is not None and self.labels_per_class is not None:
             raise ValueError("fixed_split and labels_per_class are two ways to split; give one of them")

@@ -1,0 +1,50 @@
+"""What each part of the data sees of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from automl.tasks.splits import PARTS, Part
+
+__all__ = ["NodeView", "part_views"]
+
+
+class NodeView(NamedTuple):
+    """A graph, or what is left of it.
+
+    Attributes:
+        x: features of the nodes that are left, ``(nodes, width)``.
+        edge_index: edges between them, numbered anew, ``(2, edges)``.
+        rows: row in ``x`` of each node of the whole graph, ``(all nodes,)``; without meaning for those that are gone.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    rows: Tensor
+
+
+def part_views(x: Tensor, edge_index: Tensor, nodes: Mapping[Part, Tensor], *, inductive: bool) -> dict[Part, NodeView]:
+    """Returns the view of each part: one and the same whole graph, or inductively without the nodes of later parts.
+
+    Args:
+        x: features, ``(nodes, width)``.
+        edge_index: ``(2, edges)``.
+        nodes: nodes of each part.
+        inductive: training sees neither validation nor test, validation does not see the test; nodes of no part are seen always.
+    """
+    whole = NodeView(x, edge_index, torch.arange(len(x), device=x.device))
+    if not inductive:
+        return dict.fromkeys(PARTS, whole)
+    views: dict[Part, NodeView] = {"test": whole}
+    kept = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    later: tuple[tuple[Part, Part], ...] = (("validation", "test"), ("train", "validation"))
+    for part, hidden in later:
+        kept = kept.index_fill(0, nodes[hidden], False)
+        rows = kept.cumsum(0) - 1
+        inside = kept[edge_index[0]] & kept[edge_index[1]]
+        views[part] = NodeView(x[kept], rows[edge_index[:, inside]], rows)
+    return views
