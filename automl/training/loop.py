@@ -248,10 +248,6 @@ class _Training:
             backward=fabric.backward,
         )
         losses = dict(self._strategy.step(context))
-        penalty = None if self._compressor is None else self._compressor.penalty(state.step)
-        if penalty is not None:
-            fabric.backward(penalty)
-            losses["penalty"] = float(penalty.detach())
         if fabric.world_size > 1:
             losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from automl.assembling.atlas import Atlas
 from automl.assembling.gates import DimensionGates
 from automl.assembling.strategies import StrategyGenerator
 from automl.assembling.survey import Survey
@@ -29,6 +31,27 @@ def survey() -> Survey:
         return torch.nn.functional.one_hot(target, CLASSES) * margin[target // 2][:, None]
 
     return Survey(architectures, torch.stack([logits(a) for a in architectures]), target)
+
+
+@pytest.mark.parametrize("classes", [[1, 3], [2, 0, 3], [0, 1, 2, 3]])
+def test_a_soft_error_is_one_minus_the_mean_softmax_of_the_right_class_among_the_asked_ones(classes: list[int]) -> None:
+    torch.manual_seed(2)
+    logits, target = 40 * torch.randn(5, 23, CLASSES), torch.arange(23) % CLASSES
+    known = Survey(list(SPACE.enumerate())[:5], logits, target)
+    rows = [number for number, label in enumerate(target.tolist()) if label in classes]
+    chances = logits.double()[:, rows][:, :, classes].softmax(-1)
+    right = [chances[:, i, classes.index(int(target[row]))] for i, row in enumerate(rows)]
+    torch.testing.assert_close(known.soft_errors(classes).double(), 1 - torch.stack(right).mean(0), atol=1e-6, rtol=0)
+
+
+def test_neighbours_of_several_are_those_of_each_and_none_twice() -> None:
+    known, gates = survey(), DimensionGates(SPACE)
+    atlas = Atlas(gates, known, torch.linspace(0, 1, len(known.architectures)), CLASSES)
+    rows = atlas.rows(known.architectures[3:6]).tolist()
+    expected = {n for row in rows for n in SPACE.neighbours(atlas.architectures[row])}
+    found = [atlas.architectures[row] for row in atlas.neighbours(*rows)]
+    assert len(found) == len(expected)
+    assert set(found) == expected
 
 
 def test_strategies_of_a_task_are_the_same_alone_and_among_others(tmp_path: Path) -> None:

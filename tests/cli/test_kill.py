@@ -1,4 +1,4 @@
-"""`kill -9` in each command that works on for a while in a run, then the same command: the folder is that of an undisturbed run."""
+"""`kill -9` in commands that work on in runs, then the same command: the folder is that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -115,6 +115,10 @@ def stamps(folder: Path, pattern: str) -> dict[Path, int]:
     return found
 
 
+VARYING = {"seconds", "sha256"}
+"""Times, and digests of safetensors files, whose headers are in no fixed order."""
+
+
 def kill_after(commands: Commands, folder: Path, arguments: list[str], pattern: str, delay: float) -> bool:
     """Starts a command and kills it a moment after a file that fits has changed; tells whether it still ran."""
     before = stamps(folder, pattern)
@@ -136,7 +140,8 @@ def content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return {name: tensor.tolist() for name, tensor in safetensors.torch.load_file(path).items()}
     if path.suffix == ".ckpt":
-        return timeless(plain(torch.load(path, weights_only=True)))
+        stored = plain(torch.load(path, weights_only=True))
+        return timeless({**stored["state"], "history": json.loads(stored["state"]["history"])})
     return path.read_bytes() if path.suffix == ".yaml" else None
 
 
@@ -150,7 +155,7 @@ def plain(value: Any) -> Any:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(entry) for key, entry in value.items() if key not in {"seconds", "created"}}
+        return {key: timeless(entry) for key, entry in value.items() if key not in VARYING}
     return [timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
