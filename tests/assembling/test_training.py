@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from automl.assembling.atlas import Atlas
 from automl.assembling.gates import DimensionGates
 from automl.assembling.strategies import StrategyGenerator
 from automl.assembling.survey import Survey
-from automl.assembling.training import cost_shares, task_code, train_assembler
+from automl.assembling.training import _tasks, cost_shares, task_code, train_assembler
 from automl.space import Architecture, Categorical, Ordinal, SearchSpace
 
 SPACE = SearchSpace.build(
@@ -67,6 +68,32 @@ def test_strategies_of_a_task_are_the_same_alone_and_among_others(tmp_path: Path
         assert [(s.architecture, s.source) for s in found] == [(s.architecture, s.source) for s in alone]
         np.testing.assert_allclose([s.expected for s in found], [s.expected for s in alone], atol=1e-9)
         np.testing.assert_allclose([s.cost for s in found], [s.cost for s in alone], atol=1e-9)
+
+
+def test_tasks_that_were_not_trained_on_are_answered_as_well_as_others(tmp_path: Path) -> None:
+    """Nine classes in two groups; each choice tells the classes of its group apart. Most subsets are never drawn."""
+    classes, architectures, target = 9, list(SPACE.enumerate()), torch.arange(90) % 9
+
+    def logits(a: Architecture) -> torch.Tensor:
+        margin = torch.full((classes,), 0.1 * float(a["depth"]) + 0.05 * float(a["width"]))
+        margin[torch.arange(classes) % 2 == (0 if a["op"] == "first" else 1)] += 1.5
+        return torch.nn.functional.one_hot(target, classes) * margin[target][:, None]
+
+    known, gates = Survey(architectures, torch.stack([logits(a) for a in architectures]), target), DimensionGates(SPACE)
+    costs = torch.tensor([float(a["width"]) ** 2 * float(a["depth"]) for a in architectures])
+    assembler = train_assembler(
+        known, costs, gates, classes=classes, path=tmp_path / "macs.safetensors", identity="x", seed=1, steps=300
+    )
+    drawn = {tuple(code.nonzero().flatten().tolist()) for code in _tasks(known, classes, seed=1)[0]}
+    subsets = [s for size in range(2, classes + 1) for s in itertools.combinations(range(classes), size)]
+    gaps: dict[bool, list[float]] = {True: [], False: []}
+    for subset in subsets[::7]:
+        (answer,) = gates.decode(assembler.logits(task_code(subset, classes), torch.tensor([1.0])))
+        errors = known.soft_errors(subset)
+        gaps[subset in drawn].append(float(errors[architectures.index(answer)] - errors.min()))
+    assert min(len(found) for found in gaps.values()) > 10
+    assert np.mean(gaps[False]) < np.mean(gaps[True]) + 0.03
+    assert np.mean(gaps[False]) < 0.05
 
 
 def test_tasks_decide_the_choice_and_budgets_the_size(tmp_path: Path) -> None:
