@@ -61,7 +61,7 @@ def test_random_search_needs_half_of_the_table_on_average_and_its_regret_falls_t
         while len(seen) < len(TABLE):
             asked = searcher.ask(4)
             seen += [accuracy(architecture) for architecture in asked]
-            searcher.tell([Measurement(a, values=(1 - accuracy(a) / 100,)) for a in asked])
+            searcher.tell([Measurement(architecture=a, values=(1 - accuracy(a) / 100,)) for a in asked])
         draws.append(seen.index(BEST) + 1)
         regrets.append(BEST - np.maximum.accumulate(seen))
     assert np.mean(draws) == pytest.approx(18.5, abs=2)
