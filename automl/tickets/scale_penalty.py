@@ -5,10 +5,10 @@ that cost much harder than others; where the loss does not hold against it, the 
 
 Source:
     You et al. 2022, SuperTickets, arXiv:2207.03677, section 3.2; L1 norm of batch-norm scales: Liu et al. 2017, Network slimming,
-    arXiv:1708.06519, section 3; proximal step: Parikh, Boyd 2014, Proximal algorithms, sections 4.2 and 6.5.2.
+    arXiv:1708.06519, section 3; pseudo-gradient and projection onto the orthant: Andrew, Gao 2007, Scalable training of
+    L1-regularized log-linear models, ICML, sections 3.1 and 3.2.
 
-    Deviations: the penalty is a proximal step behind the optimiser's instead of a summand of the loss, since an optimiser that
-    divides gradients by their size would divide the penalty too, and since only so scales become zero and not merely small.
+    Deviations: scales stop at zero instead of swinging around it, so that those of silent channels are zero and not merely small.
     Scales have a learning rate of their own, since they begin near 1 and short trainings move them by less. The cost of a channel
     is that in the whole network, measured once, where the reference counts tokens of attention anew in each step. Dead channels
     are masked when they die and taken out after training, so optimiser and moving average need no surgery. The shift of a dead
@@ -72,11 +72,10 @@ def find_scaled_channels(
 
 @final
 class ScalePenalty:
-    """Takes the proximal step of ``ρ(t) · Σ c_u |γ_u|``, over all channels u, and buries channels whose scales have become small.
+    """Adds ``ρ(t) · Σ c_u |γ_u|`` to the loss, over all channels u, and buries the channels whose scales have become small.
 
-    With ``η`` the learning rate of the scales and ``γ'`` the values that the optimiser gives them,
-    ``γ = sign(γ') · max(0, |γ'| - η ρ(t) c_u)``. ``c_u`` is the cost of a channel in multiply-accumulates over the mean of all
-    channels, so dear channels die first. ρ rises linearly from 0 to its full value.
+    ``c_u`` is the cost of a channel in multiply-accumulates over the mean of all channels, so dear channels die first. ρ rises
+    linearly from 0 to its full value. At zero a scale stays as long as the gradient of the loss is no stronger than the penalty.
 
     Args:
         channels: the channels, at least one group.
@@ -108,7 +107,8 @@ class ScalePenalty:
         self._warmup_steps: Final = warmup_steps
         self._threshold: Final = threshold
         self._rate: Final = rate
-        self._before: dict[str, Tensor] = {}
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}
+        self._steps = 0
         self.woken = 0
         self.parameters: Final[Mapping[str, Tensor]] = dict(network.named_parameters())
         units = sum(one.group.units for one in channels)
@@ -135,28 +135,34 @@ class ScalePenalty:
         """Number of channels whose scales are zero, dead or not."""
         return sum(int(zeros.sum()) for zeros in self._zeros())
 
-    def remember(self) -> None:
-        """Keeps the scales as they are before a step of the optimiser."""
-        names = [f"{norm}.weight" for one in self._channels for norm in one.norms]
-        self._before = {name: self.parameters[name].detach().clone() for name in names}
+    @torch.no_grad()
+    def pull(self) -> None:
+        """Adds the gradient of the penalty to that of the loss, before a step of the optimiser."""
+        self._before = {}
+        for name, force in self._forces():
+            scale = self.parameters[name]
+            before, gradient = scale.detach().clone(), scale.grad
+            if gradient is not None:
+                pulled = gradient + force * before.sign()
+                gradient.copy_(torch.where(before == 0, functional.softshrink(gradient, force), pulled))
+                self._before[name] = before, (before == 0) & (gradient == 0)
 
     @torch.no_grad()
-    def shrink(self, step: int, learning_rate: float) -> None:
-        """Lengthens the step that the optimiser did with the scales, then takes the proximal step of the penalty.
-
-        Args:
-            step: number of steps before this one.
-            learning_rate: that of the optimiser in this step.
-        """
-        silent = self._zeros(self._before)
-        size = learning_rate * self._rate
-        for one, cost in zip(self._channels, self.costs, strict=True):
-            for name in (f"{norm}.weight" for norm in one.norms):
-                scale, before = self.parameters[name], self._before[name]
-                moved = before + self._rate * (scale - before)
-                scale.copy_(functional.softshrink(moved, size * self.strength(step) * cost))
+    def settle(self) -> None:
+        """Lengthens the step that the optimiser did with the scales, and ends it at zero for those that would cross it."""
+        silent = self._zeros({**self.parameters, **{name: before for name, (before, _) in self._before.items()}})
+        for name, (before, held) in self._before.items():
+            moved = before + self._rate * (self.parameters[name] - before)
+            self.parameters[name].copy_(moved.masked_fill(held | (moved * before < 0), 0.0))
         came_back = [was & ~now for was, now in zip(silent, self._zeros(), strict=True)]
         self.woken += sum(int((back & ~dead).sum()) for back, dead in zip(came_back, self.dead, strict=True))
+        self._steps += 1
+
+    def _forces(self) -> list[tuple[str, float]]:
+        """The names of all scales, each with how hard it is pulled in this step."""
+        strength = self.strength(self._steps)
+        costs = zip(self._channels, self.costs, strict=True)
+        return [(f"{norm}.weight", strength * cost) for one, cost in costs for norm in one.norms]
 
     @torch.no_grad()
     def bury(self, *readings: Mapping[str, Tensor]) -> Masks:
@@ -208,13 +214,13 @@ class ScalePenalty:
     def state_dict(self) -> dict[str, Tensor]:
         """Returns which channels are dead."""
         dead = {f"dead {number}": dead for number, dead in enumerate(self.dead)}
-        return {**dead, "woken": torch.tensor(self.woken)}
+        return {**dead, "woken": torch.tensor(self.woken), "penalty steps": torch.tensor(self._steps)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Takes over what ``state_dict`` returned; raises ``KeyError`` or ``RuntimeError`` if it is of other channels."""
         for number, dead in enumerate(self.dead):
             dead.copy_(state[f"dead {number}"])
-        self.woken = int(state["woken"])
+        self.woken, self._steps = int(state["woken"]), int(state["penalty steps"])
 
     def _zeros(self, values: Mapping[str, Tensor] | None = None) -> list[Tensor]:
         """For each group which channels have no scale but zero."""

@@ -48,8 +48,7 @@ class SuperTickets(Pruner):
         granularity: ``"unstructured"`` or ``"N:M"``; ``"channel"`` with single networks only.
         scope: ``"global"``, or ``"layer"`` for the same sparsity in each layer.
         exclude: patterns of parameter names that stay dense; channels that any of them belongs to never die.
-        penalty: strength of the penalty on scales, by how much of a learning step it takes them back in each step; 0 turns the
-            search of channels off.
+        penalty: strength of the penalty on scales; 0 turns the search of channels off.
         penalty_warmup: epochs in which the penalty rises from zero; None: a tenth of the training.
         dead_below: largest scale of a dead channel.
         scale_rate: learning rate of these scales as a multiple of that of the weights.
@@ -113,13 +112,13 @@ class SuperTickets(Pruner):
     def mask_gradients(self) -> None:
         super().mask_gradients()
         if self._penalty is not None:
-            self._penalty.remember()
+            self._penalty.pull()
 
     def weights_updated(self, step: int) -> bool:
         super().weights_updated(step)
         self._step = step
         if self._penalty is not None:
-            self._penalty.shrink(step - 1, self._plan.learning_rate(step - 1))
+            self._penalty.settle()
             if not self._plan.averaged and self._epoch_ended:
                 self.lose(self._penalty.bury())
             self._penalty.silence()
