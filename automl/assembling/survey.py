@@ -65,7 +65,7 @@ class Survey:
         """
         counted = torch.isin(self.target, torch.tensor(list(classes)))
         # 1 / Σ exp(z_c - z_right) is the softmax of the right class; the sum holds its own 1, and an infinite one gives 0.
-        right = sum(self._odds[number] for number in classes).reciprocal()
+        right = torch.stack([self._odds[number] for number in classes]).sum(0).reciprocal()
         return 1 - right[:, counted].mean(1)
 
 
