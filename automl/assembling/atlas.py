@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, final
 
@@ -62,11 +63,14 @@ class Atlas:
             self.architectures.extend(new)
         return np.array([self._row[a] for a in architectures], dtype=np.int64)
 
-    def neighbours(self, row: int) -> Rows:
-        """Returns the rows of all architectures with one dimension changed."""
-        if row not in self._near:
-            self._near[row] = self.rows(self._space.neighbours(self.architectures[row]))
-        return self._near[row]
+    def neighbours(self, *rows: int) -> Rows:
+        """Returns the rows of all architectures that differ from one of some in one dimension, each once."""
+        new = [row for row in rows if row not in self._near]
+        around = [self._space.neighbours(self.architectures[row]) for row in new]
+        found = self.rows(list(itertools.chain.from_iterable(around)))
+        ends = np.cumsum([len(near) for near in around])
+        self._near.update(zip(new, np.split(found, ends[:-1]), strict=True) if new else ())
+        return np.unique(np.concatenate([self._near[row] for row in rows]))
 
     def error_weights(self, tasks: Sequence[Sequence[int]]) -> list[tuple[Values, float]]:
         """Returns for each task, some classes, what ``errors`` needs."""

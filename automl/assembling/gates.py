@@ -13,7 +13,6 @@ from typing import Final, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from automl.space import Architecture, Ordinal, SearchSpace
 
@@ -47,17 +46,17 @@ class DimensionGates:
     def __init__(self, space: SearchSpace) -> None:
         self.space: Final = space
         self._sizes: Final = [len(dimension.choices) for dimension in space.dimensions.values()]
+        self._starts: Final = np.cumsum([0, *self._sizes])[:-1]
         self.count: Final = sum(self._sizes)
         self.features: Final = self._feature_matrix()
 
     def encode(self, architectures: Sequence[Architecture]) -> Tensor:
         """Returns the gates of architectures, ``(n, count)`` of exactly 0 and 1."""
-        positions = torch.from_numpy(self.space.to_indices(architectures))
-        blocks = [
-            F.one_hot(positions[:, d].clamp(min=0), size) * (positions[:, d] >= 0)[:, None]
-            for d, size in enumerate(self._sizes)
-        ]
-        return torch.cat(blocks, 1).float()
+        positions = self.space.to_indices(architectures)
+        rows, dimensions = np.nonzero(positions >= 0)
+        opened = torch.zeros(len(positions), self.count)
+        opened[rows, self._starts[dimensions] + positions[rows, dimensions]] = 1
+        return opened
 
     def decode(self, logits: Tensor) -> list[Architecture]:
         """Returns the allowed architecture of the highest logits: the highest in each block, or else one change away.

@@ -90,8 +90,7 @@ class StrategyGenerator:
                 sources.setdefault(row, "repaired")
         for _ in range(_ROUNDS):
             front = self._front(sources, weights)
-            near = dict.fromkeys(int(n) for row in front for n in atlas.neighbours(row))
-            new = [row for row in near if row not in sources]
+            new = [row for row in atlas.neighbours(*front).tolist() if row not in sources]
             if not new:
                 break
             sources.update(dict.fromkeys(new, "refined"))

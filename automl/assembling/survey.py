@@ -53,19 +53,20 @@ class Survey:
     def __init__(self, architectures: Sequence[Architecture], logits: Tensor, target: Tensor) -> None:
         self.architectures: Final = tuple(architectures)
         self.target: Final = target
-        self._likelihood: Final = logits.float().log_softmax(-1)
+        answers = logits.float()
+        right = answers.gather(2, target[None, :, None].expand(len(answers), -1, 1))
+        # Odds against the right class, class by class: ``(classes, n, samples)``.
+        self._odds: Final = (answers - right).exp().permute(2, 0, 1).contiguous()
 
     def soft_errors(self, classes: Sequence[int]) -> Tensor:
         """Returns one minus the mean probability of the right class among some classes, for each subnetwork, ``(n,)``.
 
         It tells networks apart that make equally many mistakes on few samples. Samples of other classes do not count.
         """
-        chosen = torch.tensor(list(classes))
-        rows = torch.isin(self.target, chosen).nonzero().flatten()
-        position = (self.target[rows, None] == chosen).int().argmax(1)
-        chances = self._likelihood[:, rows][:, :, chosen].softmax(-1)
-        right = chances.gather(2, position[None, :, None].expand(len(chances), -1, 1))
-        return 1 - right.mean((1, 2))
+        counted = torch.isin(self.target, torch.tensor(list(classes)))
+        # 1 / Σ exp(z_c - z_right) is the softmax of the right class; the sum holds its own 1, and an infinite one gives 0.
+        right = torch.stack([self._odds[number] for number in classes]).sum(0).reciprocal()
+        return 1 - right[:, counted].mean(1)
 
 
 def choose_architectures(

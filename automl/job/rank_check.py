@@ -167,9 +167,12 @@ def standalone_error(
     """
     results = Run(folder, job)
     name = f"{architecture.id}.json"
-    if results.has(name):
-        return float(results.read_json(name)["error"])
     checkpoints = folder / architecture.id
+    if results.has(name):
+        shutil.rmtree(
+            checkpoints, ignore_errors=True
+        )  # of a process that was killed right after it had written the result
+        return float(results.read_json(name)["error"])
     checkpoints.mkdir(parents=True, exist_ok=True)
     alone = Supernet(untrained.extract(architecture))
     # The loop validates after each epoch, which nobody reads here: as little of that as it allows.

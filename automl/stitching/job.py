@@ -109,6 +109,11 @@ def stitched_space(
     if len(anchors) < 2:
         raise ConfigError(f"stitching needs at least two anchors, got {len(anchors)}.")
     pinned = tuple(_pinned(text, find_run, cuts) for text in anchors)
+    for number, anchor in enumerate(pinned):
+        if anchor in pinned[:number]:
+            raise ConfigError(
+                f"{anchors[number]!r} is the same network as {anchors[pinned.index(anchor)]!r}; name others."
+            )
     content = {
         "kind": "stitched",
         "space": "stitched",

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import safetensors
@@ -156,14 +157,14 @@ def _of_module(anchor: Anchor) -> nn.Module:
         ) from error
     factory = getattr(module, name, None)
     if not callable(factory):
-        raise ConfigError(f"{anchor.module}: no function {name!r} there.{did_you_mean(name, vars(module))}")
+        raise ConfigError(f"{anchor.module}: no function {name!r} there.{did_you_mean(name, _functions(module))}")
     try:
         with torch.random.fork_rng(devices=()):
             network = factory(**anchor.options)
     except Exception as error:  # code of the user
         raise ConfigError(f"{anchor.module}: {type(error).__name__}: {error}.") from error
     if not isinstance(network, nn.Module):
-        raise ConfigError(f"{anchor.module}: gives a {type(network).__name__}, expected a torch.nn.Module.")
+        raise ConfigError(f"{anchor.module}: gives {type(network).__name__}, expected a torch.nn.Module.")
     _load_weights(network, weights_file(anchor))
     return network
 
@@ -227,3 +228,12 @@ def _check_outputs(network: nn.Module, task: Task) -> None:
     if not isinstance(outputs, torch.Tensor) or outputs.shape[-1] != task.outputs:
         found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise SpaceError(f"it gives {found}, but this task has {task.outputs} outputs.")
+
+
+def _functions(module: ModuleType) -> list[str]:
+    """Names of what can be called in a module and was not imported into it from elsewhere."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+    ]

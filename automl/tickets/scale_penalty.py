@@ -1,13 +1,18 @@
 """Architecture search inside a training: channels whose normalisation a penalty drives to zero are lost for good.
 
 A batch normalisation multiplies each of its channels by a scale. The penalty pulls all scales towards zero, those of channels
-that cost much harder than others; where the loss does not hold against it, the channel dies.
+that cost much harder than others; where the loss does not hold against it, the channel falls silent, and dies if it stays so.
 
 Source:
     You et al. 2022, SuperTickets, arXiv:2207.03677, section 3.2; L1 norm of batch-norm scales: Liu et al. 2017, Network slimming,
-    arXiv:1708.06519, section 3. Deviations: the cost of a channel is that in the whole network, measured once, where the
-    reference counts tokens of attention anew in each step; dead channels are masked when they die and taken out after the
-    training, so optimiser and moving average need no surgery; the shift of a dead channel is set to zero with its scale.
+    arXiv:1708.06519, section 3; pseudo-gradient and projection onto the orthant: Andrew, Gao 2007, Scalable training of
+    L1-regularized log-linear models, ICML, sections 3.1 and 3.2.
+
+    Deviations: scales stop at zero instead of swinging around it, so that those of silent channels are zero and not merely small.
+    Scales have a learning rate of their own, since they begin near 1 and short trainings move them by less. The cost of a channel
+    is that in the whole network, measured once, where the reference counts tokens of attention anew in each step. Dead channels
+    are masked when they die and taken out after training, so optimiser and moving average need no surgery. The shift of a dead
+    channel is set to zero with its scale.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import Final, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from automl.errors import ExportError
 from automl.objectives.macs import count_macs
@@ -69,7 +75,7 @@ class ScalePenalty:
     """Adds ``ρ(t) · Σ c_u |γ_u|`` to the loss, over all channels u, and buries the channels whose scales have become small.
 
     ``c_u`` is the cost of a channel in multiply-accumulates over the mean of all channels, so dear channels die first. ρ rises
-    linearly from 0 to its full value.
+    linearly from 0 to its full value. At zero a scale stays as long as the gradient of the loss is no stronger than the penalty.
 
     Args:
         channels: the channels, at least one group.
@@ -77,10 +83,12 @@ class ScalePenalty:
         strength: ρ after the warm-up.
         warmup_steps: steps in which ρ rises.
         threshold: largest ``|γ|`` of a dead channel.
+        rate: learning rate of the scales as a multiple of that of the other parameters.
 
     Attributes:
         costs: ``c_u`` of each group.
         dead: for each group which channels are dead.
+        woken: how often a channel whose scales were zero came back.
         parameters: the parameters of the network by name.
     """
 
@@ -92,11 +100,16 @@ class ScalePenalty:
         strength: float,
         warmup_steps: int,
         threshold: float,
+        rate: float = 1.0,
     ) -> None:
         self._channels: Final = tuple(channels)
         self._strength: Final = strength
         self._warmup_steps: Final = warmup_steps
         self._threshold: Final = threshold
+        self._rate: Final = rate
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}
+        self._steps = 0
+        self.woken = 0
         self.parameters: Final[Mapping[str, Tensor]] = dict(network.named_parameters())
         units = sum(one.group.units for one in channels)
         mean = sum(one.group.units * one.macs for one in channels) / units
@@ -117,14 +130,39 @@ class ScalePenalty:
         """Returns ρ in the step that comes after ``step`` steps."""
         return self._strength * min(1.0, step / max(1, self._warmup_steps))
 
-    def loss(self, step: int) -> Tensor:
-        """Returns the penalty in the step that comes after ``step`` steps, a scalar."""
-        sums = [
-            cost * self.parameters[f"{norm}.weight"].abs().sum()
-            for one, cost in zip(self._channels, self.costs, strict=True)
-            for norm in one.norms
-        ]
-        return self.strength(step) * torch.stack(sums).sum()
+    @property
+    def silent(self) -> int:
+        """Number of channels whose scales are zero, dead or not."""
+        return sum(int(zeros.sum()) for zeros in self._zeros())
+
+    @torch.no_grad()
+    def pull(self) -> None:
+        """Adds the gradient of the penalty to that of the loss, before a step of the optimiser."""
+        self._before = {}
+        for name, force in self._forces():
+            scale = self.parameters[name]
+            before, gradient = scale.detach().clone(), scale.grad
+            if gradient is not None:
+                pulled = gradient + force * before.sign()
+                gradient.copy_(torch.where(before == 0, functional.softshrink(gradient, force), pulled))
+                self._before[name] = before, (before == 0) & (gradient == 0)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Lengthens the step that the optimiser did with the scales, and ends it at zero for those that would cross it."""
+        silent = self._zeros({**self.parameters, **{name: before for name, (before, _) in self._before.items()}})
+        for name, (before, held) in self._before.items():
+            moved = before + self._rate * (self.parameters[name] - before)
+            self.parameters[name].copy_(moved.masked_fill(held | (moved * before < 0), 0.0))
+        came_back = [was & ~now for was, now in zip(silent, self._zeros(), strict=True)]
+        self.woken += sum(int((back & ~dead).sum()) for back, dead in zip(came_back, self.dead, strict=True))
+        self._steps += 1
+
+    def _forces(self) -> list[tuple[str, float]]:
+        """The names of all scales, each with how hard it is pulled in this step."""
+        strength = self.strength(self._steps)
+        costs = zip(self._channels, self.costs, strict=True)
+        return [(f"{norm}.weight", strength * cost) for one, cost in costs for norm in one.norms]
 
     @torch.no_grad()
     def bury(self, *readings: Mapping[str, Tensor]) -> Masks:
@@ -175,12 +213,22 @@ class ScalePenalty:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns which channels are dead."""
-        return {f"dead {number}": dead for number, dead in enumerate(self.dead)}
+        dead = {f"dead {number}": dead for number, dead in enumerate(self.dead)}
+        return {**dead, "woken": torch.tensor(self.woken), "penalty steps": torch.tensor(self._steps)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Takes over what ``state_dict`` returned; raises ``KeyError`` or ``RuntimeError`` if it is of other channels."""
         for number, dead in enumerate(self.dead):
             dead.copy_(state[f"dead {number}"])
+        self.woken, self._steps = int(state["woken"]), int(state["penalty steps"])
+
+    def _zeros(self, values: Mapping[str, Tensor] | None = None) -> list[Tensor]:
+        """For each group which channels have no scale but zero."""
+        scales = self.parameters if values is None else values
+        return [
+            torch.stack([scales[f"{norm}.weight"].detach().cpu() == 0 for norm in one.norms]).all(0)
+            for one in self._channels
+        ]
 
 
 def _silencing_norms(model: nn.Module, group: ChannelGroup, inputs: Sequence[Tensor]) -> tuple[str, ...]:

@@ -35,8 +35,9 @@ class SuperTickets(Pruner):
     behind masks decay as other weights do, and come back where they rank high enough: connections are re-activated.
 
     With a ``penalty`` the same training decides about channels: a penalty on their batch-norm scales, weighted by what they cost,
-    lets channels die (``ScalePenalty``). After each epoch those are masked for good whose scales are small in the weights and in
-    their moving average, after the last one in the average alone.
+    silences channels and lets them die (``ScalePenalty``). A silent one may come back as long as it is not dead. After each epoch
+    those are masked for good whose scales are small in the weights and in their moving average, after the last one in the average
+    alone.
 
     Args:
         sparsity: target share of weights that are zero; None: 0.8, or what an N:M pattern says.
@@ -50,6 +51,7 @@ class SuperTickets(Pruner):
         penalty: strength of the penalty on scales; 0 turns the search of channels off.
         penalty_warmup: epochs in which the penalty rises from zero; None: a tenth of the training.
         dead_below: largest scale of a dead channel.
+        scale_rate: learning rate of these scales as a multiple of that of the weights.
 
     Raises:
         ConfigError: an option is unknown or out of range.
@@ -71,6 +73,7 @@ class SuperTickets(Pruner):
         penalty: float = 0.0,
         penalty_warmup: float | None = None,
         dead_below: float = 1e-3,
+        scale_rate: float = 10.0,
     ) -> None:
         if sparsity is None and ":" not in granularity:
             sparsity = 0.8
@@ -84,6 +87,9 @@ class SuperTickets(Pruner):
         self._strength: Final = _number("penalty", penalty)
         self._warmup: Final = epochs_option("penalty_warmup", penalty_warmup)
         self._threshold: Final = _number("dead_below", dead_below)
+        self._scale_rate: Final = _number("scale_rate", scale_rate)
+        if not self._scale_rate:
+            raise ConfigError(f"scale_rate: {scale_rate!r} is not valid: must be more than 0.")
         self._channels: list[ScaledChannels] = []
         self._penalty: ScalePenalty | None = None
         self._step = 0
@@ -103,13 +109,16 @@ class SuperTickets(Pruner):
             self._penalty = self._make_penalty(network, plan)
         return warnings
 
-    def penalty(self, step: int) -> Tensor | None:
-        return None if self._penalty is None else self._penalty.loss(step)
+    def mask_gradients(self) -> None:
+        super().mask_gradients()
+        if self._penalty is not None:
+            self._penalty.pull()
 
     def weights_updated(self, step: int) -> bool:
         super().weights_updated(step)
         self._step = step
         if self._penalty is not None:
+            self._penalty.settle()
             if not self._plan.averaged and self._epoch_ended:
                 self.lose(self._penalty.bury())
             self._penalty.silence()
@@ -136,7 +145,9 @@ class SuperTickets(Pruner):
     def record(self) -> dict[str, Any]:
         if self._penalty is None:
             return super().record()
-        return {**super().record(), "channels": self._penalty.total, "alive": self._penalty.alive}
+        penalty = self._penalty
+        channels = {"channels": penalty.total, "alive": penalty.alive, "silent": penalty.silent, "woken": penalty.woken}
+        return {**super().record(), **channels}
 
     def lay_out(self, plan: TrainingPlan) -> int:
         rises = max(1, math.ceil(self.choices.sparsity / self._increment - 1e-9))
@@ -166,6 +177,7 @@ class SuperTickets(Pruner):
             "penalty": self._strength,
             "penalty_warmup": self._warmup,
             "dead_below": self._threshold,
+            "scale_rate": self._scale_rate,
         }
 
     @property
@@ -186,7 +198,12 @@ class SuperTickets(Pruner):
             )
         warmup = _WARMUP_SHARE * plan.total_steps if self._warmup is None else self._warmup * plan.steps_per_epoch
         return ScalePenalty(
-            channels, network, strength=self._strength, warmup_steps=round(warmup), threshold=self._threshold
+            channels,
+            network,
+            strength=self._strength,
+            warmup_steps=round(warmup),
+            threshold=self._threshold,
+            rate=self._scale_rate,
         )
 
 

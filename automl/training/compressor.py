@@ -3,7 +3,7 @@
 The loop calls ``attach`` once, before the first checkpoint is read or written. In every step it calls ``mask_gradients``
 after the backward passes and before gradients are clipped, then lets the optimiser step, then calls ``weights_updated``, and
 ``mask_average`` once the moving average has taken the step in. ``state_dict`` goes into each checkpoint, so unlike a
-strategy a compressor may keep what it learns; one object serves one training. What ``penalty`` returns is added to the loss.
+strategy a compressor may keep what it learns; one object serves one training.
 """
 
 from __future__ import annotations
@@ -64,10 +64,6 @@ class Compressor(ABC):
         Raises:
             ConfigError: an option does not fit the network or the length of the training.
         """
-
-    def penalty(self, step: int) -> Tensor | None:
-        """Returns what is added to the loss of the step that comes after ``step`` steps, a scalar; None adds nothing."""
-        return None
 
     @abstractmethod
     def mask_gradients(self) -> None:

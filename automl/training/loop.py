@@ -255,10 +255,6 @@ class _Training:
             ran=self._families.add,
         )
         losses = dict(self._strategy.step(context))
-        penalty = None if self._compressor is None else self._compressor.penalty(state.step)
-        if penalty is not None:
-            fabric.backward(penalty)
-            losses["penalty"] = float(penalty.detach())
         if fabric.world_size > 1:
             losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()

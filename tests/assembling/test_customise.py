@@ -20,10 +20,13 @@ from automl.host import Host
 from automl.job import load_supernet, make_evaluator, run_job
 from automl.job.opened import open_ledger
 from automl.job_config import resolve_job
+from automl.objectives.macs import count_macs
 from automl.progress import SilentProgress
 from automl.run_folder import Run
 from automl.space import Architecture
+from automl.supernet import calibrate
 from automl.tasks.class_subset import ClassSubset
+from automl.testing.active_weights import active_weights
 
 pytest.importorskip("automl_vision", reason="the space of this job uses blocks of automl-vision")
 
@@ -100,6 +103,39 @@ def test_a_network_of_other_weights_fails_the_proof(run: Run, host: Host) -> Non
         next(model.parameters()).mul_(1.01)
     with pytest.raises(ExportError, match="does not equal the subnetwork"):
         prove_equal(supernet, architecture, model, range(4), task.example_inputs(3))
+
+
+def test_weights_behind_closed_gates_change_nothing_get_no_gradient_and_cost_nothing(run: Run, host: Host) -> None:
+    supernet, task, _ = load_supernet(run, host)
+    architecture = supernet.space.smallest()
+    active = active_weights(supernet, architecture)
+    assert active is not None
+    assert not all(mark.all() for mark in active.values())
+    supernet.activate(architecture)
+    (images,) = task.example_inputs(5)
+    outputs = supernet.eval()(images)
+    outputs.square().sum().backward()
+    with torch.no_grad():
+        for name, parameter in supernet.network.named_parameters():
+            assert parameter.grad is None or not parameter.grad[~active[name]].any()
+            parameter[~active[name]] = torch.randn_like(parameter)[~active[name]]
+        assert torch.equal(supernet(images), outputs)
+    macs = [count_macs(supernet.extract(a), (images[:1],)) for a in (architecture, supernet.space.largest())]
+    assert macs[0] < macs[1] / 2
+
+
+def test_statistics_are_those_of_the_assembled_network_over_training_samples(run: Run, host: Host) -> None:
+    made = ask(run, host, "params<=3k", classes=("3,1",))
+    supernet, task, _ = load_supernet(run, host)
+    whole, own = supernet.extract(made.architecture), run.job.evaluation
+    before = {name: tensor.clone() for name, tensor in whole.named_buffers()}
+    batches = task.calibration_batches(run.job.seed, own.calibration_samples, own.calibration_batch_size)
+    calibrate(whole, (batch.inputs for batch in batches))
+    found = dict(made.model.named_buffers())
+    means = [name for name in before if name.endswith("running_mean")]
+    assert means
+    assert all(torch.allclose(found[name], dict(whole.named_buffers())[name], atol=1e-6) for name in means)
+    assert any(not torch.allclose(found[name], before[name], atol=1e-3) for name in means)
 
 
 def test_every_feasible_limit_is_met_and_costs_grow_with_it(run: Run, host: Host) -> None:

@@ -155,6 +155,8 @@ def test_modules_of_the_user_are_anchors(automl: Automl, nets: str) -> None:
         (["run:nothing#0", "{nets}:large=large.safetensors"], "no run is called 'nothing'"),
         (["nowhere", "{nets}:large=large.safetensors"], "'nowhere' is no anchor: write run:NAME#MEMBER"),
         (["{nets}:large=large.safetensors"], "stitching needs at least two anchors, got 1"),
+        (["{nets}:large=large.safetensors"] * 2, "is the same network as"),
+        (["{nets}:zzz=small.safetensors", "{nets}:large=large.safetensors"], "no function 'zzz' there. Valid: "),
         (
             ["{nets}:small=gone.safetensors", "{nets}:large=large.safetensors"],
             "gone.safetensors: no such file of weights",
@@ -166,7 +168,7 @@ def test_modules_of_the_user_are_anchors(automl: Automl, nets: str) -> None:
         (["no_such_module:f=small.safetensors", "{nets}:large=large.safetensors"], "cannot import 'no_such_module'"),
         (
             ["{nets}:text=small.safetensors", "{nets}:large=large.safetensors"],
-            "gives a str, expected a torch.nn.Module",
+            "gives str, expected a torch.nn.Module",
         ),
         (["{nets}:breaks=small.safetensors", "{nets}:large=large.safetensors"], "ValueError: out of paint"),
         (

@@ -12,6 +12,9 @@ from torch import nn
 
 from automl import elastic
 from automl.space import Ordinal
+from automl.stitching.assembly import Joining, assemble, split_anchor
+from automl.stitching.joint import StitchJoint
+from automl.stitching.split import split_network
 from automl.supernet import Supernet
 from automl.training import Sandwich, TrainingConfig, train
 
@@ -20,6 +23,7 @@ import importlib.util, sys, warnings
 from pathlib import Path
 from lightning_fabric import Fabric
 from automl.training import Sandwich, TrainingConfig, train
+from automl.stitching.joint import StitchJoint
 
 def load(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
@@ -27,17 +31,18 @@ def load(path):
     spec.loader.exec_module(module)
     return module
 
-def work(fabric, here, folder, config):
-    supernet = load(Path(here) / "test_distributed.py").plain_supernet(seed=fabric.global_rank)
+def work(fabric, here, folder, config, strategy):
+    supernet = load(Path(here) / "test_distributed.py").SUPERNETS[strategy](seed=fabric.global_rank)
     task = load(Path(here) / "conftest.py").build_task(augment="none")
-    history = train(supernet, task, TrainingConfig.model_validate_json(config), strategy=Sandwich(random=1),
-                    folder=Path(folder), seed=3, fabric=fabric)
+    chosen = Sandwich(random=1) if strategy == "sandwich" else StitchJoint()
+    history = train(supernet, task, TrainingConfig.model_validate_json(config), strategy=chosen, folder=Path(folder),
+                    seed=3, fabric=fabric)
     assert len(history) == 2
 
 if __name__ == "__main__":
-    here, folder, config = sys.argv[1:]
+    here, folder, config, strategy = sys.argv[1:]
     fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn")
-    fabric.launch(work, here, folder, config)
+    fabric.launch(work, here, folder, config, strategy)
 """
 
 
@@ -49,17 +54,33 @@ def plain_supernet(seed: int = 0) -> Supernet:
         return Supernet(nn.Sequential(nn.Flatten(), elastic.Linear(16, width), nn.Tanh(), elastic.Linear(width, 3)))
 
 
+def stitched_supernet(seed: int = 0) -> Supernet:
+    """Two perceptrons of three blocks and the layers between them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        anchors, images = {}, torch.randn(19, 1, 4, 4)
+        for name, width in (("a", 5), ("b", 9)):
+            blocks = [nn.Sequential(nn.Linear(width, width), nn.Tanh()) for _ in range(3)]
+            module = nn.Sequential(nn.Flatten(), nn.Linear(16, width), *blocks, nn.Linear(width, 3)).eval()
+            anchors[name] = split_anchor(split_network(module), (images,), (images[:1],))
+        return Supernet(assemble(anchors, Joining()))
+
+
+SUPERNETS = {"sandwich": plain_supernet, "stitch-joint": stitched_supernet}
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_weights_of_one(new_task, tmp_path):
+@pytest.mark.parametrize("strategy", SUPERNETS)
+def test_two_processes_give_the_weights_of_one(strategy, new_task, tmp_path):
     config = TrainingConfig(epochs=2, batch_size=18, learning_rate=0.1, optimiser="sgd", warmup_epochs=0, ema=0.5)
-    alone = plain_supernet()
+    alone = SUPERNETS[strategy]()
     (tmp_path / "alone").mkdir()
     (tmp_path / "both").mkdir()
     train(
         alone,
         new_task(augment="none"),
         config,
-        strategy=Sandwich(random=1),
+        strategy=Sandwich(random=1) if strategy == "sandwich" else StitchJoint(),
         folder=tmp_path / "alone",
         seed=3,
         device="cpu",
@@ -72,6 +93,7 @@ def test_two_processes_give_the_weights_of_one(new_task, tmp_path):
         str(Path(__file__).parent),
         str(tmp_path / "both"),
         config.model_dump_json(),
+        strategy,
     ]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

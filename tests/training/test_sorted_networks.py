@@ -194,6 +194,8 @@ def test_every_depth_keeps_the_shared_norm_and_head():
         h = F.layer_norm(h, (width,), network.norm.weight[:width], network.norm.bias[:width], network.norm.eps)
         expected = F.linear(h, network.head.weight[:, :width], network.head.bias)
         assert torch.allclose(model(x), expected, rtol=0, atol=1e-12)
+        supernet.activate(member)
+        assert torch.allclose(supernet(x), expected, rtol=0, atol=1e-12)
 
 
 def test_a_stream_that_is_cut_in_one_place_only_raises():

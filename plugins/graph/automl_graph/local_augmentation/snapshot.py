@@ -75,7 +75,7 @@ class SnapshotJudge:
         """Trains on features and the labels of training nodes."""
         for _ in range(steps):
             self._optimiser.zero_grad(set_to_none=True)
-            F.cross_entropy(self._logits(x), self._labels).backward()
+            F.cross_entropy(self._logits(x), self._labels).backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
 
     def _logits(self, x: Tensor) -> Tensor:

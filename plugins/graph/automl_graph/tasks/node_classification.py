@@ -215,7 +215,7 @@ class NodeClassification(Task):
         sampling, view, nodes = self._options.sampling, self._views["train"], self._nodes["train"]
         assert sampling is not None
         order = nodes[torch.from_numpy(rng.permutation(len(nodes))).to(nodes.device)]
-        for asked in order.split(sampling.batch):
+        for asked in torch.split(order, sampling.batch):
             if len(asked) == 1 < min(sampling.batch, len(order)):
                 continue
             found = sampler.sample(view.rows[asked], sampling.fanout, rng)
