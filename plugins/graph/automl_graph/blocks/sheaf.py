@@ -69,7 +69,8 @@ class Sheaf(nn.Module):
         activation: in the layers: ``elu`` or ``identity``.
         map_activation: of the numbers of a map: ``tanh``, ``identity`` or ``elu``.
         input_dropout: share of input features dropped in training.
-        dropout: share of stalk features dropped in training.
+        dropout: share of stalk features dropped in training, on entry and again before each diffusion and each later learner
+            of maps, but not from the state that a layer adds to.
 
     Shape:
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
@@ -164,6 +165,7 @@ class Sheaf(nn.Module):
                     sparse_learner=sparse_learner,
                     activation=activation,
                     map_activation=map_activation,
+                    dropout=dropout,
                     **shared,
                 )
                 for position in range(max(_listed(self.layers)))
@@ -203,6 +205,7 @@ class _DiffusionLayer(nn.Module):
         sparse_learner: see ``Sheaf``.
         activation: see ``Sheaf``.
         map_activation: see ``Sheaf``.
+        dropout: see ``Sheaf``.
         map_type: see ``Sheaf``, like the rest.
         orth_map: see there.
         edge_weights: see there.
@@ -221,6 +224,7 @@ class _DiffusionLayer(nn.Module):
         sparse_learner: bool,
         activation: str,
         map_activation: str,
+        dropout: float,
         map_type: Scalar | Categorical,
         orth_map: Scalar | Categorical,
         edge_weights: Scalar | Categorical,
@@ -233,6 +237,8 @@ class _DiffusionLayer(nn.Module):
         self.right_weights: Final = right_weights
         self.sparse_learner: Final = sparse_learner
         self.activation: Final = activation
+        self.drop = nn.Dropout(dropout)
+        self.drop_maps = nn.Dropout(0.0 if first else dropout)
         dimensions = StackedSize(parts)
         if self.linear is not True:
             self.learn = RestrictionMaps(
@@ -267,9 +273,10 @@ class _DiffusionLayer(nn.Module):
     def forward(self, state: StalkState) -> StalkState:
         x, pairs, sheaf = state
         if not current_choice(self.linear):
-            sheaf = self.learn(x.sum(1) if self.sparse_learner else x.flatten(1), pairs)
+            seen = self.drop_maps(x)
+            sheaf = self.learn(seen.sum(1) if self.sparse_learner else seen.flatten(1), pairs)
         assert sheaf is not None
-        y = x
+        y = self.drop(x)
         if current_choice(self.left_weights):
             y = self.mix_stalks(y.mT).mT
         if current_choice(self.right_weights):
