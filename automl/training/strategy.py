@@ -74,6 +74,11 @@ class StepContext:
         self._ran: Final = ran
         self._auxiliary: Final[list[tuple[Tensor, Tensor]]] = []
 
+    @property
+    def outputs(self) -> int:
+        """Width of the output of the task, such as its number of classes."""
+        return self._task.outputs
+
     def sample(self) -> Architecture:
         """Returns a random architecture of the space."""
         return self.supernet.space.sample(self.rng)

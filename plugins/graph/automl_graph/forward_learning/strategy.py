@@ -106,8 +106,7 @@ class Forward(Strategy):
         labels, nodes = context.batch.target, context.batch.index
         if nodes is None:
             nodes = torch.arange(len(labels), device=labels.device)
-        classes = int(labels.max()) + 1
-        features = virtual_features(classes, x.shape[1], seed=self._seed, like=x)
+        features = virtual_features(context.outputs, x.shape[1], seed=self._seed, like=x)
         augmented = class_nodes(x, edges, nodes, labels, features, both_directions=self._both_directions)
         view = context.with_batch(Batch((augmented.x, augmented.edge_index), labels, nodes))
         architecture = context.sample()
