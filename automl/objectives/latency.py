@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from pydantic import BaseModel
 
+from automl.cache_folder import cache_folder
 from automl.objectives.candidate import Candidate
 from automl.objectives.context import serving_context
 from automl.objectives.objective import Objective
@@ -16,7 +17,7 @@ from automl.objectives.prediction.parts import Part
 from automl.objectives.prediction.predictor import LatencyPredictor
 from automl.objectives.prediction.preparation import prepare_table
 from automl.objectives.prediction.structure import signature
-from automl.objectives.prediction.table import BlockTable, cache_folder
+from automl.objectives.prediction.table import BlockTable
 from automl.objectives.runtimes.runtime import Runtime
 from automl.objectives.timing import interleaved_times, level_rounds, median_interval, steady_machine
 from automl.objectives.value import Value

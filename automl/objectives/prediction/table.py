@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,10 +15,9 @@ from automl.atomic_write import disk_errors, write_atomically
 from automl.errors import RunError
 from automl.objectives.prediction.correction import Correction
 
-__all__ = ["BlockTable", "Entry", "cache_folder"]
+__all__ = ["BlockTable", "Entry"]
 
 _FORMAT: Final = 1
-_VARIABLE: Final = "AUTOML_CACHE"
 
 
 @dataclass(frozen=True)
@@ -36,20 +33,6 @@ class Entry:
     ms: float
     samples: int
     text: str
-
-
-def cache_folder() -> Path:
-    """Returns where measured tables are kept: ``$AUTOML_CACHE``, or ``automl`` in the user's folder for caches."""
-    named = os.environ.get(_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "automl"
 
 
 class BlockTable:

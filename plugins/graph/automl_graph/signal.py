@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Self, final
 
 import torch
 from torch import Tensor
 
 from automl.supernet import PayloadFormat
+from automl.tasks import Task
 
 __all__ = ["Graph", "GraphFormat"]
 
@@ -37,11 +39,25 @@ class Graph(NamedTuple):
 class GraphFormat(PayloadFormat):
     """The payload is a ``Graph``; a network takes ``x`` and ``edge_index``.
 
-    On whole graphs it also takes ``batch`` and ``sizes``, for links ``pairs``.
+    On whole graphs it also takes ``batch`` and ``sizes``, for links ``pairs``. Blocks are told the graph that a task trains on.
+
+    Args:
+        training_graph: that graph; None where there is no single one.
     """
 
     channel_axis = 1
     samples_interact = True
+
+    def __init__(self, training_graph: Graph | None = None) -> None:
+        self.training_graph: Final = training_graph
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        graph = getattr(task, "training_graph", None)
+        return cls(graph if isinstance(graph, Graph) else None)
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"training_graph": self.training_graph}
 
     def pack(self, *tensors: Tensor) -> Graph:
         if len(tensors) == 3:

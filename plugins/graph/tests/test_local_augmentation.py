@@ -25,12 +25,14 @@ from automl_graph.local_augmentation import (
 from automl_graph.local_augmentation.strategy import Consistency
 from automl_graph.local_augmentation.train import Encoder, divergence, neighbour_pairs, reconstruction_loss
 from automl_graph.signal import Graph
+from automl_graph.tasks import NodeClassification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from automl.errors import ConfigError, DataError, SpaceError
-from automl.supernet import Supernet
+from automl.host import Host
+from automl.supernet import Supernet, build_supernet, load_skeleton
 
 SMALL = GeneratorOptions(latent=3, hidden=17, steps=5, batch_size=8)
 
@@ -283,3 +285,48 @@ def test_graphs_that_teach_nothing_are_refused() -> None:
         train_generator(torch.full((3, 2), 2.0), torch.tensor([[1], [0]]), SMALL)
     assert np.isfinite(train_generator(torch.randn(3, 2), torch.tensor([[1], [0]]), GeneratorOptions(
         steps=2, hidden=4, reconstruction="mse"))[1].loss)  # fmt: skip
+
+
+SPACE = """
+space: own
+input: graph
+task: node-classification
+slots:
+  augmented:
+    from: input
+    blocks: [{graph.local_augmentation: {generator: trained, training: {steps: 2, hidden: 5, latent: 2}}}]
+    width: 7
+output: augmented
+head: auto
+"""
+
+
+def test_a_space_trains_its_generator_on_what_training_may_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOML_CACHE", str(tmp_path / "cache"))
+    file, host = tmp_path / "own.yaml", Host.load()
+    file.write_text(SPACE)
+    skeleton = load_skeleton(str(file), host)
+    task = NodeClassification.load("karate", seed=1, options={"inductive": True})
+    hidden = set(task.split["test"])
+    assert hidden
+    assert len(task.training_graph.x) == 34 - len(hidden) - len(task.split["validation"])
+    weights = [
+        {n: v for n, v in build_supernet(skeleton, task, host).state_dict().items() if ".generator." in n}
+        for _ in range(2)
+    ]
+    assert weights[0]
+    assert all(torch.equal(v, weights[1][n]) for n, v in weights[0].items())
+    (written,) = (tmp_path / "cache" / "local-augmentation").iterdir()
+    x, edges = task.training_graph.x, task.training_graph.edge_index
+    options = GeneratorOptions(steps=2, hidden=5, latent=2)
+    assert cached_generator(x, edges, tmp_path / "cache" / "local-augmentation", options) == written
+    file.write_text(SPACE.replace("steps", "step"))
+    with pytest.raises(ConfigError, match=r"no option 'step'.*'steps'"):
+        build_supernet(load_skeleton(str(file), host), task, host)
+
+
+def test_a_generator_needs_a_graph_to_learn_from() -> None:
+    with pytest.raises(SpaceError, match="one graph to learn from"):
+        LocalAugmentation(4, 3, generator="trained")
+    with pytest.raises(SpaceError, match="'trained', not for 'self'"):
+        LocalAugmentation(4, 3, training={"steps": 3})

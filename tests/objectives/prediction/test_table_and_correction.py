@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from automl.errors import RunError
 from automl.objectives.prediction.agreement import agreement, kendall_tau
 from automl.objectives.prediction.correction import Correction, fit_correction, fit_parts
-from automl.objectives.prediction.table import BlockTable, Entry, cache_folder
+from automl.objectives.prediction.table import BlockTable, Entry
 
 
 def _table(folder: Path, **changes: object) -> BlockTable:
@@ -69,15 +69,6 @@ def test_a_table_is_plain_json_with_its_context(tmp_path: Path) -> None:
     content = json.loads(table.path.read_text())
     assert content["context"] == {"runtime": "eager", "threads": 1}
     assert content["blocks"]["k"] == {"ms": 1.0, "samples": 3, "text": "x"}
-
-
-def test_the_cache_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AUTOML_CACHE", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
-    monkeypatch.delenv("AUTOML_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert cache_folder() == tmp_path / "automl"
 
 
 @given(

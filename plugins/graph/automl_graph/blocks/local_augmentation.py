@@ -6,16 +6,19 @@ ICML 2022, arXiv:2109.03856.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
 
 from automl import elastic
-from automl.errors import SpaceError
+from automl.cache_folder import cache_folder
+from automl.errors import SpaceError, did_you_mean
 from automl.space import Categorical, Guard, SizeLike, as_categorical, largest_value, smallest_value
-from automl_graph.local_augmentation.storage import load_generator
+from automl_graph.local_augmentation.generator import GeneratorOptions
+from automl_graph.local_augmentation.storage import cached_generator, load_generator
 from automl_graph.options import current_choice, require_choice
 from automl_graph.signal import Graph
 
@@ -33,9 +36,12 @@ class LocalAugmentation(nn.Module):
     Args:
         inp: width of the input, in features.
         out: width of the output, in features.
-        generator: file of a trained generator (``automl_graph.local_augmentation.cached_generator`` writes it); or a control:
-            ``self`` takes a copy of ``x``, ``noise`` uniform numbers, one half each outside of training.
+        generator: ``trained``: learned from the graph that the task trains on, once for all runs on it, and kept in the
+            folder for caches; file of a trained generator (``automl_graph.local_augmentation.cached_generator`` writes it); or
+            a control: ``self`` takes a copy of ``x``, ``noise`` uniform numbers, one half each outside of training.
         mode: what enters.
+        training: with ``trained``, options of the generator, see ``GeneratorOptions``.
+        training_graph: what ``trained`` learns from; spaces give it.
 
     Shape:
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
@@ -44,7 +50,9 @@ class LocalAugmentation(nn.Module):
         ``nodes * inp * out`` multiply-accumulates, twice that for ``concat``; and the generator's, once for each of its draws.
 
     Raises:
-        SpaceError: an option has a value that does not exist, or the generator is for another width.
+        SpaceError: an option has a value that does not exist, the generator is for another width, or there is no graph to
+            learn from.
+        ConfigError: an option of the generator is out of its range.
         DataError: the file is no generator.
 
     Specialised:
@@ -62,13 +70,24 @@ class LocalAugmentation(nn.Module):
     """
 
     def __init__(
-        self, inp: SizeLike, out: SizeLike, *, generator: str = "self", mode: str | Sequence[str] = _MODES
+        self,
+        inp: SizeLike,
+        out: SizeLike,
+        *,
+        generator: str = "self",
+        mode: str | Sequence[str] = _MODES,
+        training: Mapping[str, Any] | None = None,
+        training_graph: Graph | None = None,
     ) -> None:
         super().__init__()
         require_choice("mode", mode, _MODES)
         self.mode: Final = as_categorical(mode)
         self.own = elastic.Linear(inp, out)
         self.generated = elastic.Linear(inp, out, bias=False)
+        if training and generator != "trained":
+            raise SpaceError(f"training: is for generator 'trained', not for {generator!r}.")
+        if generator == "trained":
+            generator = str(_trained(training or {}, training_graph))
         self.generator = _source(generator, inp)
 
     def conditions(self) -> Mapping[str, Guard]:
@@ -95,6 +114,18 @@ class LocalAugmentation(nn.Module):
 class _Noise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.rand_like(x) if self.training else torch.full_like(x, 0.5)
+
+
+def _trained(options: Mapping[str, Any], graph: Graph | None) -> Path:
+    """Returns the file of the generator of a graph."""
+    if graph is None:
+        raise SpaceError("generator: 'trained' needs a task on the nodes or links of one graph to learn from.")
+    known = [field.name for field in fields(GeneratorOptions) if field.name != "selection"]
+    for name in options:
+        if name not in known:
+            raise SpaceError(f"training: the generator has no option {name!r}.{did_you_mean(name, known)}")
+    x, edge_index = graph.x.float().cpu(), graph.edge_index.cpu()
+    return cached_generator(x, edge_index, cache_folder() / "local-augmentation", GeneratorOptions(**options))
 
 
 def _source(generator: str, inp: SizeLike) -> nn.Module:

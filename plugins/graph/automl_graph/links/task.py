@@ -25,6 +25,7 @@ from automl_graph.data.reading import FORMS
 from automl_graph.links.metrics import METRICS, balanced_loss, score_links
 from automl_graph.links.options import LinkOptions
 from automl_graph.links.pairs import both_directions, sample_unlinked, split_links, unique_links
+from automl_graph.signal import Graph
 
 __all__ = ["LinkPrediction"]
 
@@ -187,6 +188,11 @@ class LinkPrediction(Task):
 
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._options.steps_per_epoch
+
+    @property
+    def training_graph(self) -> Graph:
+        """The features, and the links that training may see."""
+        return Graph(self._x, self._edge_index)
 
     def describe(self) -> dict[str, Any]:
         edges = self._data.edge_index

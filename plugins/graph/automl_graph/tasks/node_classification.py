@@ -21,6 +21,7 @@ from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, holds_graph, karate_club, load_graph
 from automl_graph.data.reading import FORMS
 from automl_graph.data.statistics import graph_statistics
+from automl_graph.signal import Graph
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
 from automl_graph.tasks.neighbour_sampling import NeighbourSampler
@@ -171,6 +172,11 @@ class NodeClassification(Task):
 
     def step_scale(self, batch_size: int) -> StepScale:
         return graph_scale(next(self.train_batches(np.random.default_rng(0), batch_size)))
+
+    @property
+    def training_graph(self) -> Graph:
+        """What training may see of the graph."""
+        return Graph(*self._batch("train").inputs)
 
     def describe(self) -> dict[str, Any]:
         return {
