@@ -6,7 +6,7 @@ Each family on ``graph`` signals is trained alone on the largest setting of its 
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
 splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
 the same architecture trained alone. Accuracies are of the test part, in per cent (ROC-AUC for minesweeper and tolokers).
-Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.json`` as they are
+Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.jsonl`` as they are
 measured, and those that are there are not repeated; ``--table`` prints them and measures nothing.
 """
 
@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import os
-import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -35,17 +34,18 @@ from automl_graph.standalone import Recipe, Trained, train_alone
 from automl_graph.tasks import NodeClassification
 from torch import Tensor, nn
 
-from automl.atomic_write import write_atomically
 from automl.host import Family, Host
 from automl.job import load_supernet, make_evaluator, run_job
 from automl.job_config import JobConfig
 from automl.objectives import Candidate, build_objective
-from automl.objectives.context import cpu_name
 from automl.objectives.params import count_params
 from automl.supernet import Supernet, load_skeleton
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Rows, machine
+
 DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.jsonl"
 WIDTH: Final = 64
 SEARCH: Final = "search"
 DEEP_OPTIONS: Final = frozenset({"hops", "layers", "steps"})
@@ -277,23 +277,9 @@ def _mean(rows: Sequence[Row], name: str) -> float:
     return statistics.mean(values) if values else float("nan")
 
 
-def read(path: Path) -> list[Row]:
-    """Returns the rows that are stored."""
-    if not path.is_file():
-        return []
-    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-
-
-def store(path: Path, rows: Sequence[Row]) -> None:
-    """Stores all rows, with what they were measured on."""
-    context = {
-        "cpu": cpu_name(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"context": context, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+def row_of(stored: dict[str, Any]) -> Row:
+    """Returns the row that is stored, without what it was measured on."""
+    return Row(**{field.name: stored[field.name] for field in fields(Row)})
 
 
 def main() -> None:
@@ -316,12 +302,14 @@ def main() -> None:
         if name not in (*known, SEARCH):
             parser.error(f"--families: unknown {name!r}; installed: {', '.join(known)}, or {SEARCH!r}")
     # What failed is tried again.
-    rows = [row for row in read(arguments.results) if arguments.table or row.test is not None]
+    stored = Rows(arguments.results)
+    if not arguments.table:
+        stored.all = [row for row in stored.all if row["test"] is not None]
     for seed in () if arguments.table else range(arguments.seeds):
         for data in arguments.data:
             for name in names:
                 row = Row(data, name, seed, arguments.epochs, DATASETS[data].metric)
-                done = {stored.key for stored in rows}
+                done = {row_of(known_row).key for known_row in stored.all}
                 last = Row(data, f"{SEARCH}, trained alone", seed, arguments.epochs, row.metric)
                 if (last.key if name == SEARCH else row.key) in done:
                     continue
@@ -330,10 +318,9 @@ def main() -> None:
                 )
                 for found in measured_rows:
                     if found.key not in done:
-                        rows.append(found)
-                        store(arguments.results, rows)
+                        stored.add({**asdict(found), "machine": machine()})
                         print(found, flush=True)
-    print(table(rows))
+    print(table([row_of(row) for row in stored.all]))
 
 
 if __name__ == "__main__":

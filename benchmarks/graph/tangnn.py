@@ -5,14 +5,21 @@
 Planted: a ring of 20 cliques with 10 nodes each. The nodes of one clique, the oracles, each hold a key and the class that this
 key stands for; all other nodes hold a key only. Which key means which class is drawn anew in every graph, so a node must look its
 key up among the oracles, mostly more than six hops away. Digits: five labels per class; TANGNN must not fall below GraphSAGE
-alone. Times are CPU times of a forward and backward pass of the Top-m branch for N nodes, as ratios to the smallest N.
+alone. Times are CPU times of a forward and backward pass of the Top-m branch for N nodes, as ratios to the smallest N. Rows go to
+``benchmarks/results/graph/tangnn.jsonl`` as they are measured, and those that are there are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import sys
 import time
+from pathlib import Path
+from typing import Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from automl_graph.blocks import SAGE, TANGNN
@@ -22,8 +29,13 @@ from automl_graph.signal import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Rows, machine
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "tangnn.jsonl"
 CLIQUES, MEMBERS, KEYS = 20, 10, 10
 CLASSES = 4
+SIZES: Final = (500, 1000, 2000)
 
 
 def ring_of_cliques() -> Tensor:
@@ -88,7 +100,7 @@ def on_digits(network: nn.Module, epochs: int, seed: int) -> float:
         return 100 * float((network(graph).x.argmax(1) == data.y)[test].double().mean())
 
 
-def time_ratios(mode: str, sizes: tuple[int, ...] = (500, 1000, 2000), repeats: int = 15) -> list[float]:
+def time_ratios(mode: str, sizes: tuple[int, ...] = SIZES, repeats: int = 15) -> list[float]:
     """Returns medians for growing numbers of nodes as ratios to the smallest, sizes interleaved."""
     branch = TopTokens(32, 32, count=20, mode=mode)
     seconds: dict[int, list[float]] = {size: [] for size in sizes}
@@ -122,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--only", default="", help="run the lines whose name contains this text")
     arguments = parser.parse_args()
 
@@ -142,18 +155,29 @@ def main() -> None:
             for mode in ("cross", "broadcast")
         ),
     ]
+    rows = Rows(arguments.results)
     for name, run, inp, out, build in lines:
-        if arguments.only not in name:
-            continue
-        found, started = [], time.process_time()
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.seeds if arguments.only in name else 0):
+            key = {"line": name, "seed": seed, "epochs": arguments.epochs}
+            if rows.find(key) is not None:
+                continue
             torch.manual_seed(seed)
-            found.append(run(build(inp, out), arguments.epochs, seed))  # type: ignore[operator]
-        each = (time.process_time() - started) / arguments.seeds
-        print(f"{name}: {' '.join(f'{f:.1f}' for f in found)} %, {each:.0f} s of CPU each", flush=True)
-    for mode in ("cross", "broadcast", "window"):
-        if arguments.only in "time":
-            print(f"time of {mode} for 500, 1000, 2000 nodes:", [round(r, 2) for r in time_ratios(mode)], flush=True)
+            started = time.process_time()
+            test = run(build(inp, out), arguments.epochs, seed)  # type: ignore[operator]
+            rows.add({**key, "test": test, "seconds": time.process_time() - started, "machine": machine()})
+            print(f"{name}, seed {seed}: {test:.1f} %", flush=True)
+    for mode in ("cross", "broadcast", "window") if arguments.only in "time" else ():
+        if rows.find({"line": f"time, {mode}"}) is None:
+            rows.add({"line": f"time, {mode}", "nodes": SIZES, "ratios": time_ratios(mode), "machine": machine()})
+    for line in dict.fromkeys(row["line"] for row in rows.all):
+        found = rows.where({"line": line})
+        if "ratios" in found[0]:
+            print(f"{line} for {', '.join(map(str, SIZES))} nodes:", [round(ratio, 2) for ratio in found[0]["ratios"]])
+            continue
+        found = [row for row in found if row["epochs"] == arguments.epochs]
+        if found:
+            scores = " ".join(f"{row['test']:.1f}" for row in found)
+            print(f"{line}: {scores} %, {statistics.mean(row['seconds'] for row in found):.0f} s of CPU each")
 
 
 if __name__ == "__main__":
