@@ -1,6 +1,6 @@
 """MovieLens-100K: sheaf diffusion against LightGCN, matrix factorisation and popularity, under one loss and one head.
 
-    python benchmarks/graph/recommend.py DATA [--seeds 3] [--epochs 100] [--only TEXT]
+    python benchmarks/graph/recommend.py DATA [--seeds 3] [--epochs 100] [--models 'sheaf, scalar, reg 0']
 
 ``DATA`` is ``ml-100k.inter.gz`` (RecBole), another file of interactions, or ``user-item-blocks``. Ratings of at least 3 count
 as taken where there are any. Every row is one training: Adam, learning rate 1e-3, batches of 1024 users (with repetition), five
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--only", default="", help="run the models whose name contains this text")
+    parser.add_argument("--models", nargs="+", default=["popularity", *MODELS], choices=["popularity", *MODELS])
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of finished rows")
     arguments = parser.parse_args()
     rows = Rows(arguments.results)
@@ -155,9 +155,9 @@ def main() -> None:
     settings = {"data": source, "epochs": arguments.epochs}
     for seed in range(arguments.seeds):
         task = Recommendation.load(arguments.data, seed=seed, options=options)
-        for name in ("popularity", *MODELS):
+        for name in arguments.models:
             key = {**settings, "model": name, "seed": seed}
-            if arguments.only not in name or rows.find(key) is not None:
+            if rows.find(key) is not None:
                 continue
             if name == "popularity":
                 found = {"test": task.evaluate(Popularity(task), "test", BATCH), "seconds": 0.0}
