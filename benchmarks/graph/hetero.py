@@ -69,7 +69,7 @@ def task_of(data: str, seed: int) -> HeteroNodeClassification:
     if data.startswith("planted"):
         return HeteroNodeClassification.of(planted_papers(author_features=data == "planted"), seed=seed)
     path = DATA / "hetero_graphs" / f"{data}.npz"
-    return HeteroNodeClassification.load(str(path), seed=seed, options={"split": "20"})
+    return HeteroNodeClassification.load(str(path), seed=seed, options={"split": "20", "normalise": "length"})
 
 
 def network(model: str, task: HeteroNodeClassification) -> nn.Module:
