@@ -32,13 +32,7 @@ RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "ri
 CLASSES: Final = 5
 
 
-class BatchedGraph(Graph):
-    """Rings side by side, with the ring of each node."""
-
-    batch: Tensor
-
-
-def rings(count: int, generator: torch.Generator) -> tuple[BatchedGraph, Tensor, Tensor]:
+def rings(count: int, generator: torch.Generator) -> tuple[Graph, Tensor, Tensor]:
     """Returns rings, the marked nodes and their classes; nodes are numbered at random within their ring."""
     features, edges, batch, marked, classes = [], [], [], [], []
     start = 0
@@ -57,8 +51,7 @@ def rings(count: int, generator: torch.Generator) -> tuple[BatchedGraph, Tensor,
         marked.append(start + int(number[nodes // 2]))
         classes.append(label)
         start += nodes
-    graph = BatchedGraph(torch.cat(features), torch.cat(edges, dim=1))
-    graph.batch = torch.cat(batch)
+    graph = Graph(torch.cat(features), torch.cat(edges, dim=1), torch.cat(batch))
     return graph, torch.tensor(marked), torch.tensor(classes)
 
 
