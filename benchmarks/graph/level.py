@@ -55,7 +55,7 @@ COLLECTIONS: Final = {
 }
 COUNTING: Final = ("triangles", "4-cycles", "5-cycles", "4-paths", "triangle-or-not")
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "graph.kpath": {"k": 2, "layers": 2, "closing": "log"},
+    "graph.kpath": {"k": 2, "layers": 2, "closing": "log", "batch_norm": True},
     "graph.lcm": {"aggregation": "lcm_reg"},
     "graph.sage": {"aggregation": "sum"},
 }
