@@ -107,9 +107,9 @@ def milliseconds(network: Network, count: int = 1024, repeats: int = 5) -> float
     """Returns the median time to aggregate one set."""
     x, index, times = torch.randn(count, WIDTH), torch.zeros(count, dtype=torch.int64), []
     for _ in range(repeats):
-        started = time.process_time()
+        started = time.perf_counter()
         network.aggregate(x, index, 1)
-        times.append(1e3 * (time.process_time() - started))
+        times.append(1e3 * (time.perf_counter() - started))
     return statistics.median(times)
 
 
