@@ -14,58 +14,30 @@ command goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from automl.atomic_write import write_atomically
-from automl.errors import ConfigError, UserError
+from rows import Row, Rows, machine
+
+from automl.errors import UserError
 from automl.host import Host
 from automl.job.opened import task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
 from automl.job.rank_agreement import rank_correlation
 from automl.job.rank_check import LEAST, drawn_subnets, standalone_error, subnet_errors
 from automl.job_config import JobConfig, resolve_job
-from automl.objectives.context import cpu_name, versions
 from automl.training import train
 
 RESULTS: Final = Path(__file__).parent / "results" / "strategies.jsonl"
 REFERENCE: Final = "single-path"
 REPEATS: Final = 3
-Row = dict[str, Any]
-
-
-class Rows:
-    """Measured rows in a file of one JSON object a line.
-
-    Args:
-        path: the file; read if it is there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        try:
-            self.all: list[Row] = [json.loads(line) for line in lines]
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path}: damaged: {error}; remove the line or the file.") from error
-
-    def find(self, key: Mapping[str, Any]) -> Row | None:
-        """Returns the row that was measured under these settings."""
-        return next((row for row in self.all if key.items() <= row.items()), None)
-
-    def add(self, row: Row) -> None:
-        """Keeps a row, on disk at once."""
-        self.all.append(row)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.all))
 
 
 def job_of(space: str, strategy: str, seed: int, epochs: int, data: str) -> JobConfig:
@@ -134,7 +106,7 @@ def measure(job: JobConfig, alone: Sequence[Row], host: Host) -> Row:
         "tau_high": tau.high,
         "epoch_cost": statistics.median(ratios),
         "seconds_per_epoch": statistics.median(record["seconds"] for record in history),
-        "machine": {"cpu": cpu_name(), "versions": versions("torch", "numpy")},
+        "machine": machine(),
     }
 
 

@@ -2,18 +2,19 @@
 
     python benchmarks/graph/autognn.py [--data cora] [--seeds 8] [--trials 200]
 
-Prints the mean over the seeds of the best validation accuracy after 25, 50, 100 and 200 networks (none is measured twice), and
-the seconds of one seed. Three classes, as in the paper's three kinds of action: links, the first two operations, the
-last two. Needs the package ``nas-bench-graph`` and its tables in the shared data folder.
+The best validation accuracy after 25, 50, 100 and 200 networks (none is measured twice), the test accuracy of the winner, and the
+seconds of one seed. Three classes, as in the paper's three kinds of action: links, the first two operations, the last two. Rows
+go to ``benchmarks/results/graph/autognn.jsonl`` as they are measured, and those that are there are not repeated. Needs the
+tables of the package ``nas-bench-graph`` in the shared data folder.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,15 +23,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 
-from automl.atomic_write import write_atomically
 from automl.search import Measurement, Random, Searcher
 from automl.search.autognn import AutoGNN
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "search"))
 import tables
+from rows import Row, Rows, machine
 
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "autognn.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "autognn.jsonl"
 LOOKS: Final = (25, 50, 100, 200)
+Accuracies = np.ndarray[Any, np.dtype[np.float64]]
 CLASSES: Final = {"link": "link", "early": ["op1", "op2"], "late": ["op3", "op4"]}
 CONTESTANTS: Final[dict[str, Any]] = {
     "random": lambda space, seed: Random(space, objectives=1, seed=seed),
@@ -39,57 +42,65 @@ CONTESTANTS: Final[dict[str, Any]] = {
 }
 
 
-def accuracies(data: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Validation accuracy of every row of the table."""
+def accuracies(data: str) -> tuple[Accuracies, Accuracies]:
+    """Validation and test accuracy of every row of the table."""
     with np.load(tables.DATA / "nas_bench_graph" / "nasbenchgraph.npz") as stored:
         column = list(stored["datasets"]).index(data)
-        return stored["valid_perf"][:, column].astype(float)
+        return stored["valid_perf"][:, column].astype(float), stored["test_perf"][:, column].astype(float)
 
 
-def best_so_far(searcher: Searcher, table: tables.Table, accuracy: Any, trials: int) -> list[float]:
+def search(searcher: Searcher, data: str, trials: int) -> Row:
     """Searches one network at a time."""
-    best: list[float] = []
+    table, (validation, test) = tables.load_table(f"nbg-{data}"), accuracies(data)
+    started = time.process_time()
+    found: list[int] = []
     for _ in range(trials):
         asked = searcher.ask(1)
         row = int(table.rows(table.space.to_indices(asked))[0])
-        searcher.tell([Measurement(architecture=asked[0], values=(1 - accuracy[row],))])
-        best.append(max([float(accuracy[row]), *best[-1:]]))
-    return best
+        searcher.tell([Measurement(architecture=asked[0], values=(1 - validation[row],))])
+        found.append(row)
+    best = np.maximum.accumulate(validation[found])
+    return {
+        "best": {str(look): best[look - 1] for look in LOOKS if look <= trials},
+        "test": test[found[int(validation[found].argmax())]],
+        "seconds": time.process_time() - started,
+    }
 
 
-def store(data: str, name: str, row: dict[str, Any]) -> None:
-    """Writes a row to the results as soon as it is known."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    known.setdefault(data, {})[name] = row
-    write_atomically(RESULTS, json.dumps(known, indent=1))
+def table_of(rows: Sequence[Row]) -> str:
+    """Returns mean and deviation over the seeds, as Markdown."""
+    looks = list(rows[0]["best"]) if rows else []
+    lines = [f"| searcher | {' | '.join(looks)} | test of the last | seeds | CPU s |", "|---" * (len(looks) + 4) + "|"]
+    for name in CONTESTANTS:
+        group = [row for row in rows if row["searcher"] == name]
+        if group:
+            cells = [
+                f"{np.mean(v):.4f} ± {np.std(v):.4f}" for v in ([r["best"][look] for r in group] for look in looks)
+            ]
+            test, seconds = (np.mean([row[k] for row in group]) for k in ("test", "seconds"))
+            lines.append(f"| {name} | {' | '.join(cells)} | {test:.4f} | {len(group)} | {seconds:.1f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Runs all contestants."""
+    """Runs what is missing and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="cora", choices=["cora", "citeseer", "pubmed"])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
+    parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    table, accuracy = tables.load_table(f"nbg-{arguments.data}"), accuracies(arguments.data)
-    looks = [look for look in LOOKS if look <= arguments.trials]
-    for name in arguments.contestants:
-        make = CONTESTANTS[name]
-        started = time.process_time()
-        curves = np.array(
-            [best_so_far(make(table.space, s), table, accuracy, arguments.trials) for s in range(arguments.seeds)]
-        )
-        seconds = (time.process_time() - started) / arguments.seeds
-        found = {
-            look: [round(float(v), 4) for v in (curves[:, look - 1].mean(), curves[:, look - 1].std())]
-            for look in looks
-        }
-        row = {"seeds": arguments.seeds, "best": found, "seconds": round(seconds, 2)}
-        store(arguments.data, name, row)
-        cells = "  ".join(f"{look}: {mean:.4f} ± {deviation:.4f}" for look, (mean, deviation) in found.items())
-        print(f"{name:14} {cells}  ({seconds:.1f} s a seed)", flush=True)
+    rows, settings = Rows(arguments.results), {"data": arguments.data, "trials": arguments.trials}
+    space = tables.load_table(f"nbg-{arguments.data}").space
+    for seed in range(arguments.seeds):
+        for name in arguments.contestants:
+            key = {**settings, "searcher": name, "seed": seed}
+            if rows.find(key) is None:
+                found = search(CONTESTANTS[name](space, seed), arguments.data, arguments.trials)
+                rows.add({**key, **found, "machine": machine()})
+                print({**key, **found}, flush=True)
+    print(table_of(rows.where(settings)))
 
 
 if __name__ == "__main__":

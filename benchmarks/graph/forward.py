@@ -1,18 +1,21 @@
 """Memory and accuracy of forward learning against backpropagation, by depth.
 
-    python benchmarks/graph/forward.py [--depths 2 4 8 16] [--epochs 30]
+    python benchmarks/graph/forward.py [--depths 2 4 8 16] [--epochs 150] [--seeds 1]
 
 On the five-nearest-neighbour graph of scikit-learn's digits, with layers of width 128. Memory is the largest number of bytes that
-autograd holds for backward passes at one time, shared storage counted once; parameters and optimiser are not in it.
+autograd holds for backward passes at one time, shared storage counted once; parameters and optimiser are not in it. Rows go to
+``benchmarks/results/graph/forward.jsonl`` as they are measured, and those that are there are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import statistics
+import sys
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -28,9 +31,10 @@ from sklearn.neighbors import kneighbors_graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.atomic_write import write_atomically
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Row, Rows, machine
 
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "forward.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "forward.jsonl"
 WIDTH: Final = 128
 
 
@@ -78,9 +82,9 @@ def digits() -> tuple[LabelledGraph, Tensor, Tensor, Tensor]:
     return LabelledGraph(torch.tensor(data.data / 16).float(), edges, y[train], train, 10), y, validation, test
 
 
-def backpropagated(graph: LabelledGraph, depth: int, epochs: int) -> Tensor:
+def backpropagated(graph: LabelledGraph, depth: int, epochs: int, seed: int) -> Tensor:
     """Trains the same layers and a linear classifier end to end; returns logits."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     widths = [graph.x.shape[1], *[WIDTH] * depth]
     layers = nn.Sequential(*(CachedGCN(a, b) for a, b in pairwise(widths)))
     head = nn.Linear(WIDTH, graph.classes)
@@ -94,33 +98,61 @@ def backpropagated(graph: LabelledGraph, depth: int, epochs: int) -> Tensor:
         return head(layers(Graph(graph.x, graph.edge_index)).x)
 
 
+def measure(depth: int, seed: int, epochs: int) -> Row:
+    """Trains both networks of one depth."""
+    graph, y, validation, test = digits()
+    options = ForwardOptions(layers=depth, hidden=WIDTH, epochs=epochs, validate_every=5, seed=seed)
+    started = time.process_time()
+    with measured() as forward:
+        network = train_forward(graph, validation, y[validation], options=options)
+    middle = time.process_time()
+    with measured() as backward:
+        logits = backpropagated(graph, depth, epochs, seed)
+    ended = time.process_time()
+    right = [float((s[test].argmax(1) == y[test]).float().mean()) for s in (network.scores(test), logits)]
+    return {
+        "forward_bytes": forward.most,
+        "backward_bytes": backward.most,
+        "forward_accuracy": right[0],
+        "backward_accuracy": right[1],
+        "forward_seconds": middle - started,
+        "backward_seconds": ended - middle,
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Returns bytes, accuracy and time by depth, as Markdown."""
+    lines = ["| layers | forward MB | backpropagation MB | forward % | backpropagation % | CPU s |", "|---" * 6 + "|"]
+    for depth in sorted({row["depth"] for row in rows}):
+        mean = {
+            name: statistics.mean(row[name] for row in rows if row["depth"] == depth)
+            for name in rows[0]
+            if name.startswith(("forward", "backward"))
+        }
+        lines.append(
+            f"| {depth} | {mean['forward_bytes'] / 1e6:.2f} | {mean['backward_bytes'] / 1e6:.2f} | "
+            f"{100 * mean['forward_accuracy']:.1f} | {100 * mean['backward_accuracy']:.1f} | "
+            f"{mean['forward_seconds']:.1f}, {mean['backward_seconds']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Measures all depths."""
+    """Measures what is missing and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    graph, y, validation, test = digits()
-    rows = []
-    for depth in arguments.depths:
-        options = ForwardOptions(layers=depth, hidden=WIDTH, epochs=arguments.epochs, validate_every=5)
-        with measured() as forward:
-            network = train_forward(graph, validation, y[validation], options=options)
-        with measured() as backward:
-            logits = backpropagated(graph, depth, arguments.epochs)
-        right = [float((s[test].argmax(1) == y[test]).float().mean()) for s in (network.scores(test), logits)]
-        row = {
-            "depth": depth,
-            "forward_bytes": forward.most,
-            "backward_bytes": backward.most,
-            "ratio": round(backward.most / forward.most, 2),
-            "forward_accuracy": round(right[0], 4),
-            "backward_accuracy": round(right[1], 4),
-        }
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(RESULTS, json.dumps({"epochs": arguments.epochs, "width": WIDTH, "rows": rows}, indent=1))
+    rows = Rows(arguments.results)
+    for seed in range(arguments.seeds):
+        for depth in arguments.depths:
+            key = {"depth": depth, "width": WIDTH, "epochs": arguments.epochs, "seed": seed}
+            if rows.find(key) is None:
+                rows.add({**key, **measure(depth, seed, arguments.epochs), "machine": machine()})
+                print(rows.all[-1], flush=True)
+    print(table(rows.where({"epochs": arguments.epochs})))
 
 
 if __name__ == "__main__":

@@ -4,18 +4,18 @@
 
 Every network is trained alone on the same split and schedule, of width 64: a layer per type, the block, a linear classifier;
 LATTE is the network of the paper. The best epoch on the validation part is measured on the test part. ``planted-2`` is the
-planted graph without author features. Rows go to ``benchmarks/results/graph/hetero.json`` as they are measured, and those that
+planted graph without author features. Rows go to ``benchmarks/results/graph/hetero.jsonl`` as they are measured, and those that
 are there are not repeated; ``--table`` prints them and measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,13 +37,14 @@ from automl_graph.probes.relation_usage import RelationUsage
 from automl_graph.standalone import Recipe, train_alone
 from torch import Tensor, nn
 
-from automl.atomic_write import write_atomically
 from automl.elastic import specialise
-from automl.objectives.context import cpu_name
 from automl.objectives.params import count_params
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Row, Rows, machine
+
 DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "hetero.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "hetero.jsonl"
 WIDTH: Final = 64
 DATASETS: Final = ("planted", "planted-2", "acm", "dblp")
 MODELS: Final = ("latte-1", "latte-2", "latte-2-prox", "han", "hgt", "mlp")
@@ -68,7 +69,7 @@ def task_of(data: str, seed: int) -> HeteroNodeClassification:
     if data.startswith("planted"):
         return HeteroNodeClassification.of(planted_papers(author_features=data == "planted"), seed=seed)
     path = DATA / "hetero_graphs" / f"{data}.npz"
-    return HeteroNodeClassification.load(str(path), seed=seed, options={"split": "20"})
+    return HeteroNodeClassification.load(str(path), seed=seed, options={"split": "20", "normalise": "length"})
 
 
 def network(model: str, task: HeteroNodeClassification) -> nn.Module:
@@ -96,20 +97,16 @@ def network(model: str, task: HeteroNodeClassification) -> nn.Module:
     return specialise(Network(task, [first, blocks[model](), HeteroClassifier(WIDTH, classes, schema=schema)]))
 
 
-def measure(data: str, model: str, seed: int, epochs: int) -> dict[str, Any]:
+def measure(data: str, model: str, seed: int, epochs: int) -> Row:
     """Trains and measures one network."""
     task = task_of(data, seed)
     torch.manual_seed(seed)
     built = network(model, task)
-    begin = time.perf_counter()
+    begin = time.process_time()
     trained = train_alone(built, task, Recipe(epochs=epochs, learning_rate=0.005, weight_decay=0.001), seed=seed)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     usage = RelationUsage()(built, *task.example_inputs(1))
     return {
-        "data": data,
-        "model": model,
-        "seed": seed,
-        "epochs": epochs,
         "test": 100 * (1 - task.evaluate(built, "test", 1)["error"]),
         "validation": 100 * (1 - trained.validation["error"]),
         "best_epoch": trained.epoch,
@@ -121,7 +118,7 @@ def measure(data: str, model: str, seed: int, epochs: int) -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Returns mean and deviation of the test accuracy, and what LATTE listens to."""
     lines = []
     for data in DATASETS:
@@ -151,20 +148,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    stored = json.loads(options.results.read_text()) if options.results.exists() else {"rows": []}
-    rows: list[dict[str, Any]] = stored["rows"]
-    if not options.table:
-        known = {(row["data"], row["model"], row["seed"], row["epochs"]) for row in rows}
-        context = {"cpu": cpu_name(), "torch": torch.__version__, "python": platform.python_version()}
+    rows = Rows(options.results)
+    for seed in () if options.table else range(options.seeds):
         for data in options.data:
-            for seed in range(options.seeds):
-                for model in options.models:
-                    if (data, model, seed, options.epochs) in known:
-                        continue
-                    rows.append(measure(data, model, seed, options.epochs))
-                    options.results.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(options.results, json.dumps({"context": context, "rows": rows}, indent=1))
-    print(table(rows))
+            for model in options.models:
+                key = {"data": data, "model": model, "seed": seed, "epochs": options.epochs}
+                if rows.find(key) is None:
+                    rows.add({**key, **measure(data, model, seed, options.epochs), "machine": machine()})
+                    print(f"{data} seed {seed}: {model}: {rows.all[-1]['test']:.1f}", flush=True)
+    print(table(rows.where({"epochs": options.epochs})))
 
 
 if __name__ == "__main__":

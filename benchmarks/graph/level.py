@@ -4,23 +4,25 @@
                                      [--epochs 60] [--scenario noise=0.3]
 
 One network for each family that takes and gives graphs, read from what is installed: a pre-layer, blocks of the family, a
-sum readout and a linear layer, all of width 32, with the largest choice of each option but for the entries of ``OPTIONS``, and
-``GIN`` of torch-geometric as a peer. Adam at 0.005 with a cosine schedule; the epoch with the best validation error is tested.
+sum readout and a linear layer, all of width 32, with the largest choice of each option but for the entries of ``OPTIONS`` and
+``COUNTING_OPTIONS``, and ``GIN`` of torch-geometric as a peer. Adam at 0.005 with a cosine schedule; the epoch with the best
+validation error is tested.
 ``FOLDER`` holds collections as ``.npz`` files (see the page on tasks on whole graphs); counting sets need none. Rows go to
-``benchmarks/results/graph_level.json`` as they are measured; what is there is not measured again.
+``benchmarks/results/graph/level.jsonl`` as they are measured; what is there is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
@@ -32,13 +34,15 @@ from automl_graph.tasks import GraphClassification, GraphRegression
 from automl_graph.tasks.graph_level import GraphLevelTask
 from torch import Tensor, nn
 
-from automl.atomic_write import write_atomically
 from automl.elastic import specialise
 from automl.host import Family, Host
-from automl.objectives.context import cpu_name
+from automl.objectives.params import count_params
 from automl.supernet import auxiliary_losses
 
-RESULTS: Final = Path(__file__).parents[1] / "results" / "graph_level.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Row, Rows, machine
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "level.jsonl"
 WIDTH: Final = 32
 BLOCKS: Final = 2
 BATCH: Final = 64
@@ -51,29 +55,13 @@ COLLECTIONS: Final = {
 }
 COUNTING: Final = ("triangles", "4-cycles", "5-cycles", "4-paths", "triangle-or-not")
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "graph.kpath": {"k": 2, "layers": 2, "closing": "log"},
+    "graph.kpath": {"k": 2, "layers": 2, "closing": "log", "batch_norm": True},
     "graph.lcm": {"aggregation": "lcm_reg"},
     "graph.sage": {"aggregation": "sum"},
 }
-"""Settings of a family where its first choices are not the ones to compare; counting sets use closing counts as they are."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training."""
-
-    set: str
-    family: str
-    fold: int
-    seed: int
-    epochs: int
-    scenario: dict[str, float]
-    error: float
-    validation_error: float
-    mae: float | None
-    parameters: int
-    seconds_per_epoch: float
-    context: dict[str, Any]
+"""Settings of a family where its first choices are not the ones to compare."""
+COUNTING_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"graph.kpath": {"k": 3, "layers": 2, "closing": "count"}}
+"""The same on counting sets: a cycle of five nodes is in the surroundings of its nodes from k = 3 on."""
 
 
 class GIN(nn.Module):
@@ -129,9 +117,7 @@ def families(host: Host) -> dict[str, Callable[[bool], nn.Module]]:
 
 def block_of(family: Family, counting: bool) -> nn.Module:
     """Returns a block with plain layers and the present values of all its dimensions."""
-    options = dict(OPTIONS.get(family.name, {}))
-    if counting and "closing" in options:
-        options["closing"] = "count"
+    options = (COUNTING_OPTIONS if counting and family.name in COUNTING_OPTIONS else OPTIONS).get(family.name, {})
     return specialise(family.load()(WIDTH, WIDTH, **options))
 
 
@@ -153,7 +139,7 @@ def train(task: GraphLevelTask, build: Callable[[], nn.Module], seed: int, epoch
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.005)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
-    best, tested, started = float("inf"), dict.fromkeys(("error", "validation"), float("nan")), time.perf_counter()
+    best, tested, started = float("inf"), {}, time.process_time()
     for _ in range(epochs):
         network.train()
         for batch in task.train_batches(rng, BATCH):
@@ -167,9 +153,9 @@ def train(task: GraphLevelTask, build: Callable[[], nn.Module], seed: int, epoch
         validation = task.evaluate(network, "validation", 256)
         if validation["error"] + 1e-6 * validation["loss"] < best:
             best = validation["error"] + 1e-6 * validation["loss"]
-            tested = {**task.evaluate(network, "test", 256), "validation": validation["error"]}
-    seconds = (time.perf_counter() - started) / epochs
-    return {**tested, "seconds": seconds, "parameters": sum(p.numel() for p in network.parameters())}
+            tested = {**task.evaluate(network, "test", 256), "validation_error": validation["error"]}
+    seconds = (time.process_time() - started) / epochs
+    return {**tested, "seconds_per_epoch": seconds, "parameters": count_params(network)}
 
 
 def main() -> None:
@@ -181,53 +167,34 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument(
         "--scenario", nargs="*", default=[], help="options of the task, such as noise=0.3 or few_shot=5"
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     scenario = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in arguments.scenario)}
-    context = {"cpu": cpu_name(), "threads": 1, "python": platform.python_version(), "torch": torch.__version__}
     known = families(Host.load())
     chosen = [name for name in arguments.families.split(",") if name] or list(known)
-    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
-
-    def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (
-            *(row[k] for k in ("set", "family", "fold", "seed", "epochs")),
-            json.dumps(row["scenario"], sort_keys=True),
-        )
-
-    done = {key(row) for row in rows}
+    rows = Rows(arguments.results)
+    settings = {"epochs": arguments.epochs, "scenario": scenario}
     for seed in range(arguments.seeds):
         for fold in range(arguments.folds):
             for name in arguments.sets.split(","):
                 task: GraphLevelTask | None = None
                 for family in chosen:
-                    asked = {"set": name, "family": family, "fold": fold, "seed": seed, "epochs": arguments.epochs}
-                    if key({**asked, "scenario": scenario}) in done:
+                    key = {"set": name, "family": family, "fold": fold, "seed": seed, **settings}
+                    if rows.find(key) is not None:
                         continue
                     task = task or load(name, arguments.data, {"fold": fold, **scenario}, seed)
                     counting = name in COUNTING
                     found = train(task, lambda f=family, c=counting: known[f](c), seed, arguments.epochs)  # type: ignore[misc]
-                    row = Row(
-                        **asked,  # type: ignore[arg-type]
-                        scenario=scenario,
-                        error=found["error"],
-                        validation_error=found["validation"],
-                        mae=found.get("mae"),
-                        parameters=int(found["parameters"]),
-                        seconds_per_epoch=found["seconds"],
-                        context=context,
-                    )
-                    rows.append(asdict(row))
-                    print({k: v for k, v in rows[-1].items() if k != "context"}, flush=True)
-                    RESULTS.parent.mkdir(exist_ok=True)
-                    write_atomically(RESULTS, json.dumps({"rows": rows}, indent=1) + "\n")
-    print(table([row for row in rows if row["epochs"] == arguments.epochs and row["scenario"] == scenario]))
+                    rows.add({**key, **found, "machine": machine()})
+                    print({**key, **found}, flush=True)
+    print(table(rows.where(settings)))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Returns accuracy (or R² of counts) in percent for each family and set, mean and deviation over folds, and the mean rank."""
     sets = list(dict.fromkeys(row["set"] for row in rows))
     names = list(dict.fromkeys(row["family"] for row in rows))

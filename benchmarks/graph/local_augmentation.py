@@ -4,15 +4,17 @@
 
 Two labels per class, 300 validation nodes. All arms but ``plain`` (GCN of width 32) have two branches of width 16 and train with
 the same number of draws and weight of consistency; they differ in what enters the second branch. A gain that ``self`` shows
-as well comes from consistency, not from the generator.
+as well comes from consistency, not from the generator. Rows go to ``benchmarks/results/graph/local_augmentation.jsonl`` as they
+are measured, and those that are there are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -31,9 +33,10 @@ from sklearn.neighbors import kneighbors_graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.atomic_write import write_atomically
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Rows, machine
 
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "local_augmentation.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "local_augmentation.jsonl"
 DRAWS: Final = 4
 
 
@@ -97,6 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--arms", nargs="+", default=["plain", "generator", "self", "noise"])
     arguments = parser.parse_args()
     graph, y = digits()
@@ -125,14 +129,22 @@ def main() -> None:
         "self": (lambda: augmented(nn.Identity()), DRAWS),
         "noise": (lambda: augmented(Noise()), DRAWS),
     }
-    found: dict[str, object] = {"generator": record._asdict(), "cosines": cosines, "epochs": arguments.epochs}
-    for name in arguments.arms:
-        make, draws = arms[name]
-        scores = [accuracy(make, draws, graph, y, seed, arguments.epochs) for seed in range(arguments.seeds)]
-        found[name] = scores
-        print(f"{name:10} {statistics.mean(scores):.4f}", [round(s, 3) for s in scores], flush=True)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(RESULTS, json.dumps(found, indent=1))
+    rows, settings = Rows(arguments.results), {"steps": arguments.steps, "epochs": arguments.epochs}
+    if rows.find({"arm": "cosines", **settings}) is None:
+        rows.add({"arm": "cosines", **settings, **record._asdict(), **cosines})
+    for seed in range(arguments.seeds):
+        for name in arguments.arms:
+            key = {"arm": name, "seed": seed, **settings}
+            if rows.find(key) is not None:
+                continue
+            started = time.process_time()
+            test = accuracy(*arms[name], graph, y, seed, arguments.epochs)
+            rows.add({**key, "test": test, "seconds": time.process_time() - started, "machine": machine()})
+            print(f"{name}, seed {seed}: {test:.4f}", flush=True)
+    for name in arms:
+        scores = [row["test"] for row in rows.where({"arm": name, **settings})]
+        if scores:
+            print(f"{name:10} {statistics.mean(scores):.4f}", [round(score, 3) for score in scores])
 
 
 if __name__ == "__main__":

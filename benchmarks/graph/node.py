@@ -5,8 +5,10 @@
 Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
 splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
-the same architecture trained alone. Accuracies are of the test part, in per cent (ROC-AUC for minesweeper and tolokers).
-Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.json`` as they are
+the best on the validation part of five finalists that are trained alone, the best members of as many combinations of families.
+Where a paper gives settings for a data set (``RECIPES``), its network is trained with these. Accuracies are of the test part, in
+per cent (ROC-AUC for minesweeper and tolokers).
+Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.jsonl`` as they are
 measured, and those that are there are not repeated; ``--table`` prints them and measures nothing.
 """
 
@@ -14,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import os
-import platform
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -35,18 +36,21 @@ from automl_graph.standalone import Recipe, Trained, train_alone
 from automl_graph.tasks import NodeClassification
 from torch import Tensor, nn
 
-from automl.atomic_write import write_atomically
 from automl.host import Family, Host
 from automl.job import load_supernet, make_evaluator, run_job
 from automl.job_config import JobConfig
 from automl.objectives import Candidate, build_objective
-from automl.objectives.context import cpu_name
 from automl.objectives.params import count_params
+from automl.space import Architecture
 from automl.supernet import Supernet, load_skeleton
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Rows, machine
+
 DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.json"
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.jsonl"
 WIDTH: Final = 64
+FINALISTS: Final = 5
 SEARCH: Final = "search"
 DEEP_OPTIONS: Final = frozenset({"hops", "layers", "steps"})
 """Options of families that are deep by themselves."""
@@ -87,8 +91,42 @@ BEST_PUBLISHED: Final = {
     "cornell": "86.49 (Diag-NSD)",
     "actor": "37.81 ± 1.15 (O(d)-NSD)",
 }
-# Liu, Gao and Ji 2020: what they give for the whole network on these two graphs.
-DAGNN: Final = {"cora": (0.005, 0.8), "citeseer": (0.02, 0.5)}
+
+
+class Published(NamedTuple):
+    """What a paper gives for its whole network on one graph."""
+
+    options: dict[str, Any]
+    weight_decay: float
+    learning_rate: float = 0.01
+
+
+def _dagnn(weight_decay: float, dropout: float) -> Published:
+    return Published({"dropout": dropout, "hops": 10, "hidden": 64, "mlp_layers": 2}, weight_decay)
+
+
+def _sheaf(kind: str, stalk: int, layers: int, hidden: int, dropout: float, **more: Any) -> dict[str, Any]:
+    return {"map_type": kind, "stalk": stalk, "layers": layers, "hidden": hidden, "dropout": dropout, **more}
+
+
+# Liu, Gao and Ji 2020; Bodnar et al. 2022, with one weight decay for all weights.
+RECIPES: Final = {
+    ("cora", "graph.dagnn_head"): _dagnn(0.005, 0.8),
+    ("citeseer", "graph.dagnn_head"): _dagnn(0.02, 0.5),
+    ("texas", "graph.sheaf"): Published(_sheaf("bundle", 3, 4, 20, 0.7, sparse_learner=True), 5e-3, 0.02),
+    ("wisconsin", "graph.sheaf"): Published(
+        _sheaf("bundle", 3, 2, 32, 0.73, plus_dim=True, minus_dim=True), 6.7e-4, 0.02
+    ),
+    ("cornell", "graph.sheaf"): Published(
+        _sheaf("diag", 4, 2, 16, 0.7, input_dropout=0.2, plus_dim=True), 6.9e-4, 0.02
+    ),
+    ("chameleon", "graph.sheaf"): Published(
+        _sheaf("diag", 4, 5, 32, 0.0, input_dropout=0.7, plus_dim=True, second_linear=True), 3e-4
+    ),
+    ("squirrel", "graph.sheaf"): Published(
+        _sheaf("bundle", 3, 5, 32, 0.0, input_dropout=0.7, plus_dim=True, second_linear=True), 1.1e-4
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +153,7 @@ class Row:
 
 
 class Chain(nn.Module):
-    """Blocks in a row between tensors."""
+    """Blocks in a row between tensors; the features behind the last one are the logits."""
 
     def __init__(self, parts: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -123,8 +161,8 @@ class Chain(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Returns the logits of all nodes."""
-        logits: Tensor = self.parts(Graph(x, edge_index))
-        return logits
+        last: Graph | Tensor = self.parts(Graph(x, edge_index))
+        return last.x if isinstance(last, Graph) else last
 
 
 def families(host: Host) -> list[Family]:
@@ -134,12 +172,12 @@ def families(host: Host) -> list[Family]:
     return sorted((f for f in fitting if f.name != "graph.classifier"), key=lambda f: f.name)
 
 
-def network(family: Family, inp: int, classes: int, options: dict[str, Any]) -> nn.Module:
-    """Returns the plain network of a family at the largest setting of its dimensions."""
+def network(family: Family, inp: int, classes: int, options: dict[str, Any], *, whole: bool) -> nn.Module:
+    """Returns the plain network of a family at the largest setting of its dimensions; ``whole``: the block is all of it."""
     block: Any = family.load()
     known = inspect.signature(block).parameters
     given = {name: value for name, value in options.items() if name in known}
-    if family.produces == "logits":
+    if whole or family.produces == "logits":
         parts = [block(inp, classes, **given)]
     else:
         depth = 1 if DEEP_OPTIONS & set(known) else 2
@@ -167,17 +205,14 @@ def task_options(name: str, seed: int) -> dict[str, Any]:
 def recipe_of(name: str, model: str, epochs: int) -> tuple[Recipe, dict[str, Any]]:
     """Returns how a model is trained on a data set, and options of its block."""
     source = DATASETS[name]
-    decay, dropout = source.weight_decay, source.dropout
-    if model == "graph.dagnn_head" and name in DAGNN:
-        decay, dropout = DAGNN[name]
-        return Recipe(epochs=epochs, weight_decay=decay), {
-            "dropout": dropout,
-            "hops": 10,
-            "hidden": 64,
-            "mlp_layers": 2,
-        }
     select = "loss" if source.fixed else source.metric
-    return Recipe(epochs=epochs, weight_decay=decay, select=select), {"dropout": dropout}
+    published = RECIPES.get((name, model))
+    if published is None:
+        return Recipe(epochs=epochs, weight_decay=source.weight_decay, select=select), {"dropout": source.dropout}
+    recipe = Recipe(
+        epochs=epochs, weight_decay=published.weight_decay, learning_rate=published.learning_rate, select=select
+    )
+    return recipe, published.options
 
 
 def measured(row: Row, host: Host, model: nn.Module, task: NodeClassification, trained: Trained | None) -> Row:
@@ -205,7 +240,7 @@ def alone(row: Row, family: Family, host: Host) -> Iterator[Row]:
         task = task_of(row.data, row.seed)
         recipe, options = recipe_of(row.data, row.model, row.epochs)
         torch.manual_seed(row.seed)
-        model = network(family, task.input_width, task.outputs, options)
+        model = network(family, task.input_width, task.outputs, options, whole=(row.data, row.model) in RECIPES)
         trained = train_alone(model, task, recipe, seed=row.seed)
         spent = time.process_time() - started
         yield Row(**{**asdict(measured(row, host, model, task, trained)), "train_seconds": spent})
@@ -232,19 +267,35 @@ def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
         spent = time.process_time() - started
         supernet, task, parts = load_supernet(run, host)
         members = run.read_json("front.json")["members"]
-        best = min(members, key=lambda member: member["searched"][source.metric])
-        architecture = supernet.space.architecture(best["architecture"])
-        candidate, _ = make_evaluator(run, parts, supernet, task).candidate(architecture)
-    note = ", ".join(sorted({str(v) for n, v in best["architecture"].items() if n.endswith("choice")}))
+        ranked = sorted(members, key=lambda member: member["searched"][source.metric])
+        architectures = [supernet.space.architecture(member["architecture"]) for member in ranked]
+        candidate, _ = make_evaluator(run, parts, supernet, task).candidate(architectures[0])
     shared = measured(row, host, candidate.model, task, None)
-    yield Row(**{**asdict(shared), "train_seconds": spent, "note": note})
+    yield Row(**{**asdict(shared), "train_seconds": spent, "note": _families(architectures[0])})
 
     recipe, _ = recipe_of(row.data, row.model, row.epochs)
-    torch.manual_seed(row.seed)
-    model = load_skeleton(job.space, host).build(task, host).extract(architecture)  # with weights of its own
-    trained = train_alone(model, task, recipe, seed=row.seed)
-    again = Row(row.data, f"{SEARCH}, trained alone", row.seed, row.epochs, row.metric, note=note)
-    yield measured(again, host, model, task, trained)
+    finalists: list[Row] = []
+    for architecture in _finalists(architectures):
+        torch.manual_seed(row.seed)
+        model = load_skeleton(job.space, host).build(task, host).extract(architecture)  # with weights of its own
+        trained = train_alone(model, task, recipe, seed=row.seed)
+        again = Row(
+            row.data, f"{SEARCH}, trained alone", row.seed, row.epochs, row.metric, note=_families(architecture)
+        )
+        finalists.append(measured(again, host, model, task, trained))
+    yield max(finalists, key=lambda finalist: finalist.validation or 0.0)
+
+
+def _families(architecture: Mapping[str, Any]) -> str:
+    return ", ".join(sorted({str(value) for name, value in architecture.items() if name.endswith("choice")}))
+
+
+def _finalists(architectures: Sequence[Architecture]) -> list[Architecture]:
+    """The best of each combination of families, the best first."""
+    best: dict[str, Architecture] = {}
+    for architecture in architectures:
+        best.setdefault(_families(architecture), architecture)
+    return list(best.values())[:FINALISTS]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -277,23 +328,9 @@ def _mean(rows: Sequence[Row], name: str) -> float:
     return statistics.mean(values) if values else float("nan")
 
 
-def read(path: Path) -> list[Row]:
-    """Returns the rows that are stored."""
-    if not path.is_file():
-        return []
-    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-
-
-def store(path: Path, rows: Sequence[Row]) -> None:
-    """Stores all rows, with what they were measured on."""
-    context = {
-        "cpu": cpu_name(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"context": context, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+def row_of(stored: dict[str, Any]) -> Row:
+    """Returns the row that is stored, without what it was measured on."""
+    return Row(**{field.name: stored[field.name] for field in fields(Row)})
 
 
 def main() -> None:
@@ -316,12 +353,14 @@ def main() -> None:
         if name not in (*known, SEARCH):
             parser.error(f"--families: unknown {name!r}; installed: {', '.join(known)}, or {SEARCH!r}")
     # What failed is tried again.
-    rows = [row for row in read(arguments.results) if arguments.table or row.test is not None]
+    stored = Rows(arguments.results)
+    if not arguments.table:
+        stored.all = [row for row in stored.all if row["test"] is not None]
     for seed in () if arguments.table else range(arguments.seeds):
         for data in arguments.data:
             for name in names:
                 row = Row(data, name, seed, arguments.epochs, DATASETS[data].metric)
-                done = {stored.key for stored in rows}
+                done = {row_of(known_row).key for known_row in stored.all}
                 last = Row(data, f"{SEARCH}, trained alone", seed, arguments.epochs, row.metric)
                 if (last.key if name == SEARCH else row.key) in done:
                     continue
@@ -330,10 +369,9 @@ def main() -> None:
                 )
                 for found in measured_rows:
                     if found.key not in done:
-                        rows.append(found)
-                        store(arguments.results, rows)
+                        stored.add({**asdict(found), "machine": machine()})
                         print(found, flush=True)
-    print(table(rows))
+    print(table([row_of(row) for row in stored.all]))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
 """MovieLens-100K: sheaf diffusion against LightGCN, matrix factorisation and popularity, under one loss and one head.
 
-    python benchmarks/graph/recommend.py DATA [--seeds 3] [--epochs 100] [--only TEXT]
+    python benchmarks/graph/recommend.py DATA [--seeds 3] [--epochs 100] [--models 'sheaf, scalar, reg 0']
 
 ``DATA`` is ``ml-100k.inter.gz`` (RecBole), another file of interactions, or ``user-item-blocks``. Ratings of at least 3 count
-as taken
-where there are any. Every row is one training: Adam, learning rate 1e-3, batches of 1024 users (with repetition), five layers
-and 64
-channels as in the released code of Sheaf4Rec; the weights with the best NDCG on the validation part, looked at every five
-epochs, are
-measured on the test part. Rows are appended to ``benchmarks/results/recommend.jsonl`` as they are finished; the same command
-continues.
+as taken where there are any. Every row is one training: Adam, learning rate 1e-3, batches of 1024 users (with repetition), five
+layers and 64 channels as in the released code of Sheaf4Rec; the weights with the best NDCG on the validation part, looked at
+every five epochs, are measured on the test part. Rows go to ``benchmarks/results/graph/recommend.jsonl`` as they are measured,
+and those that are there are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import json
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
@@ -31,7 +31,10 @@ from automl_graph.recommend.signals import Bipartite
 from automl_graph.recommend.table import ItemScores, NodeTable
 from torch import Tensor, nn
 
-RESULTS: Final = Path(__file__).parents[1] / "results" / "recommend.jsonl"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Row, Rows, machine
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "recommend.jsonl"
 CHANNELS: Final = 64
 LAYERS: Final = 5
 BATCH: Final = 1024
@@ -91,8 +94,8 @@ class Popularity(nn.Module):
         return self.counts.expand(len(users), -1)
 
 
-def train(task: Recommendation, name: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Trains one model and returns its row."""
+def train(task: Recommendation, name: str, seed: int, epochs: int) -> Row:
+    """Trains one model and returns what is measured of it."""
     build, reg_weight = MODELS[name]
     torch.manual_seed(seed)
     model = Network(task, build())
@@ -115,9 +118,6 @@ def train(task: Recommendation, name: str, seed: int, epochs: int) -> dict[str, 
     seconds = time.process_time() - started
     model.load_state_dict(kept)
     return {
-        "model": name,
-        "seed": seed,
-        "epochs": epochs,
         "best_epoch": chosen,
         "validation_ndcg": best,
         "test": task.evaluate(model, "test", BATCH),
@@ -126,7 +126,7 @@ def train(task: Recommendation, name: str, seed: int, epochs: int) -> dict[str, 
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Returns means and standard deviations over the seeds, as Markdown."""
     lines = ["| model | seeds | F1@10 | Recall@10 | NDCG@10 | Hits@10 | CPU s |", "|---|---|---|---|---|---|---|"]
     for name in dict.fromkeys(row["model"] for row in rows):
@@ -146,36 +146,26 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--only", default="", help="run the models whose name contains this text")
+    parser.add_argument("--models", nargs="+", default=["popularity", *MODELS], choices=["popularity", *MODELS])
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of finished rows")
     arguments = parser.parse_args()
-    arguments.results.parent.mkdir(exist_ok=True)
-    text = arguments.results.read_text(encoding="utf-8") if arguments.results.exists() else ""
-    whole = text[: text.rfind("\n") + 1]  # a killed write leaves a part of a line
-    if whole != text:
-        arguments.results.write_text(whole, encoding="utf-8")
-    rows = [json.loads(line) for line in whole.splitlines()]
+    rows = Rows(arguments.results)
     source = Path(arguments.data).name
     options: dict[str, Any] = {} if "100k" not in source else {"min_rating": 3}
+    settings = {"data": source, "epochs": arguments.epochs}
     for seed in range(arguments.seeds):
         task = Recommendation.load(arguments.data, seed=seed, options=options)
-        for name in ("popularity", *MODELS):
-            done = any(
-                (r["data"], r["model"], r["seed"], r["epochs"]) == (source, name, seed, arguments.epochs) for r in rows
-            )
-            if done or arguments.only not in name:
+        for name in arguments.models:
+            key = {**settings, "model": name, "seed": seed}
+            if rows.find(key) is not None:
                 continue
             if name == "popularity":
-                found = task.evaluate(Popularity(task), "test", BATCH)
-                row = {"model": name, "seed": seed, "epochs": arguments.epochs, "test": found, "seconds": 0.0}
+                found = {"test": task.evaluate(Popularity(task), "test", BATCH), "seconds": 0.0}
             else:
-                row = train(task, name, seed, arguments.epochs)
-            row["data"] = source
-            with arguments.results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            rows.append(row)
-            print(row, flush=True)
-    print(table([row for row in rows if row["data"] == source and row["epochs"] == arguments.epochs]))
+                found = train(task, name, seed, arguments.epochs)
+            rows.add({**key, **found, "machine": machine()})
+            print({**key, **found}, flush=True)
+    print(table(rows.where(settings)))
 
 
 if __name__ == "__main__":

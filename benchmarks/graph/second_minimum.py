@@ -6,19 +6,20 @@ Integers of 4 bits, encoded as the sum of one vector for each bit and its value;
 of the second smallest (duplicates count). Trained on 4,096 multisets of 2 to 8 integers, tested on 1,024 of 16: right means that
 all bits are. The first task of Ong and Veličković 2022 (arXiv:2212.08541) at a small size. Also measured: the spread of the
 trained aggregation over 20 orders of 64 integers, relative to its size, its algebra defect, and the time for 1,024 messages.
-Rows go to ``benchmarks/results/second_minimum.json`` as they are measured; what is there is not measured again.
+Rows go to ``benchmarks/results/graph/second_minimum.jsonl`` as they are measured; what is there is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import os
 import statistics
+import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from automl_graph.aggregators import LCMAggregator, build_aggregator
@@ -26,34 +27,19 @@ from automl_graph.probes import AlgebraDefect
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.atomic_write import write_atomically
-from automl.objectives.context import cpu_name
+from automl.objectives.params import count_params
 from automl.supernet import auxiliary_losses
 
-RESULTS: Final = Path(__file__).parents[1] / "results" / "second_minimum.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Row, Rows, machine
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "second_minimum.jsonl"
 BITS: Final = 4
 WIDTH: Final = 32
 BATCH: Final = 128
 TRAIN: Final = 4096
 TEST: Final = 1024
 AGGREGATIONS: Final = ("sum", "max", "mean", "gru", "gru_reg", "lcm", "lcm_reg", "lcm_exact")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training."""
-
-    aggregation: str
-    seed: int
-    epochs: int
-    accuracy_at_8: float
-    accuracy_at_16: float
-    spread: float
-    defect: float | None
-    milliseconds_of_1024: float
-    parameters: int
-    seconds: float
-    context: dict[str, Any]
 
 
 def bits(numbers: Tensor) -> Tensor:
@@ -127,7 +113,7 @@ def milliseconds(network: Network, count: int = 1024, repeats: int = 5) -> float
     return statistics.median(times)
 
 
-def train(aggregation: str, seed: int, epochs: int, context: dict[str, Any]) -> Row:
+def train(aggregation: str, seed: int, epochs: int) -> Row:
     """Trains one network and measures it."""
     started = time.process_time()
     torch.manual_seed(seed)
@@ -151,19 +137,15 @@ def train(aggregation: str, seed: int, epochs: int, context: dict[str, Any]) -> 
     with torch.no_grad():
         states = network.messages(torch.arange(2**BITS))
     learned = network.aggregate.operator if isinstance(network.aggregate, LCMAggregator) else None
-    return Row(
-        aggregation=aggregation,
-        seed=seed,
-        epochs=epochs,
-        accuracy_at_8=accuracy(network, multisets(TEST, (8, 8), 10_000)),
-        accuracy_at_16=accuracy(network, multisets(TEST, (16, 16), 10_001)),
-        spread=spread(network),
-        defect=None if learned is None else AlgebraDefect()(learned, states),
-        milliseconds_of_1024=milliseconds(network),
-        parameters=sum(p.numel() for p in network.parameters()),
-        seconds=seconds,
-        context=context,
-    )
+    return {
+        "accuracy_at_8": accuracy(network, multisets(TEST, (8, 8), 10_000)),
+        "accuracy_at_16": accuracy(network, multisets(TEST, (16, 16), 10_001)),
+        "spread": spread(network),
+        "defect": None if learned is None else AlgebraDefect()(learned, states),
+        "milliseconds_of_1024": milliseconds(network),
+        "parameters": count_params(network),
+        "seconds": seconds,
+    }
 
 
 def main() -> None:
@@ -172,23 +154,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--only", default="", help="the aggregations whose name contains this text")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    context = {"cpu": cpu_name(), "threads": 1, "python": platform.python_version(), "torch": torch.__version__}
-    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
-    done = {(row["aggregation"], row["seed"], row["epochs"]) for row in rows}
+    rows = Rows(arguments.results)
     for seed in range(arguments.seeds):
         for aggregation in AGGREGATIONS:
-            if arguments.only in aggregation and (aggregation, seed, arguments.epochs) not in done:
-                rows.append(asdict(train(aggregation, seed, arguments.epochs, context)))
-                print({key: value for key, value in rows[-1].items() if key != "context"}, flush=True)
-                RESULTS.parent.mkdir(exist_ok=True)
-                write_atomically(RESULTS, json.dumps({"rows": rows}, indent=1) + "\n")
+            key = {"aggregation": aggregation, "seed": seed, "epochs": arguments.epochs}
+            if arguments.only in aggregation and rows.find(key) is None:
+                found = train(aggregation, seed, arguments.epochs)
+                rows.add({**key, **found, "machine": machine()})
+                print({**key, **found}, flush=True)
     print(
         "| aggregation | seeds | right at 8 | right at 16 | spread | defect | ms for 1,024 |\n|---|---|---|---|---|---|---|"
     )
     for aggregation in AGGREGATIONS:
-        group = [r for r in rows if r["aggregation"] == aggregation and r["epochs"] == arguments.epochs]
+        group = rows.where({"aggregation": aggregation, "epochs": arguments.epochs})
         if group:
             means = [statistics.mean(r[k] for r in group) for k in ("accuracy_at_8", "accuracy_at_16", "spread")]
             defects = [r["defect"] for r in group if r["defect"] is not None]

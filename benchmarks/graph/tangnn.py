@@ -3,27 +3,43 @@
     python benchmarks/graph/tangnn.py [--seeds 3] [--epochs 100] [--only TEXT]
 
 Planted: a ring of 20 cliques with 10 nodes each. The nodes of one clique, the oracles, each hold a key and the class that this
-key stands for; all other nodes hold a key only. Which key means which class is drawn anew in every graph, so a node must look its
-key up among the oracles, mostly more than six hops away. Digits: five labels per class; TANGNN must not fall below GraphSAGE
-alone. Times are CPU times of a forward and backward pass of the Top-m branch for N nodes, as ratios to the smallest N.
+key stands for; all other nodes hold a key only. Four keys stand for four classes in an order that is drawn anew in every
+graph, so a node must look its key up among the oracles, mostly more than six hops away, and counting classes does not help. A
+selection is drawn at random and a gate learns only from nodes that are selected already, so the lines with ``oracles selected``
+score by the flag of the oracles, and show what tokens are for; those with ``gated`` must find the oracles as well. Digits: five
+labels per class; TANGNN must not fall below GraphSAGE alone. Times are CPU times of a forward and backward pass of the Top-m
+branch for N nodes, as ratios to the smallest N. Rows go to ``benchmarks/results/graph/tangnn.jsonl`` as they are measured, and
+those that are there are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from automl_graph.blocks import SAGE, TANGNN
-from automl_graph.blocks.top_tokens import TopTokens
+from automl_graph.blocks.top_tokens import AuxiliaryVector, TopTokens
 from automl_graph.data import digits_neighbours
 from automl_graph.signal import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CLIQUES, MEMBERS, KEYS = 20, 10, 10
-CLASSES = 4
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rows import Rows, machine
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "tangnn.jsonl"
+CLIQUES, MEMBERS = 20, 10
+KEYS = CLASSES = 4
+SIZES: Final = (500, 1000, 2000)
 
 
 def ring_of_cliques() -> Tensor:
@@ -40,10 +56,10 @@ def ring_of_cliques() -> Tensor:
 def planted(generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Returns features (oracle, key, class if oracle) and the class of every node."""
     nodes = CLIQUES * MEMBERS
-    meaning = torch.randint(CLASSES, (KEYS,), generator=generator)
+    meaning = torch.randperm(CLASSES, generator=generator)
     keys = torch.randint(KEYS, (nodes,), generator=generator)
     home = MEMBERS * int(torch.randint(CLIQUES, (), generator=generator))
-    keys[home : home + MEMBERS] = torch.randperm(KEYS, generator=generator)
+    keys[home : home + MEMBERS] = torch.arange(MEMBERS) % KEYS
     x = torch.zeros(nodes, 1 + KEYS + CLASSES)
     x[torch.arange(nodes), 1 + keys] = 1
     oracles = torch.arange(home, home + MEMBERS)
@@ -55,8 +71,8 @@ def planted(generator: torch.Generator) -> tuple[Tensor, Tensor]:
 def on_planted(network: nn.Module, epochs: int, seed: int) -> float:
     """Trains on fresh graphs and returns the accuracy on 20 others, oracles left out, in percent."""
     generator, edges = torch.Generator().manual_seed(seed), ring_of_cliques()
-    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
-    for _ in range(6 * epochs):
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    for _ in range(12 * epochs):
         x, y = planted(generator)
         optimiser.zero_grad()
         F.cross_entropy(network(Graph(x, edges)).x, y).backward()  # type: ignore[no-untyped-call]
@@ -88,7 +104,7 @@ def on_digits(network: nn.Module, epochs: int, seed: int) -> float:
         return 100 * float((network(graph).x.argmax(1) == data.y)[test].double().mean())
 
 
-def time_ratios(mode: str, sizes: tuple[int, ...] = (500, 1000, 2000), repeats: int = 15) -> list[float]:
+def time_ratios(mode: str, sizes: tuple[int, ...] = SIZES, repeats: int = 15) -> list[float]:
     """Returns medians for growing numbers of nodes as ratios to the smallest, sizes interleaved."""
     branch = TopTokens(32, 32, count=20, mode=mode)
     seconds: dict[int, list[float]] = {size: [] for size in sizes}
@@ -108,6 +124,13 @@ def sage(inp: int, out: int) -> nn.Module:
     )
 
 
+def with_oracles_selected(network: nn.Module) -> nn.Module:
+    """Returns the network after its first scores were turned towards the flag of the oracles, feature 0."""
+    first = next(module for module in network.modules() if isinstance(module, AuxiliaryVector))
+    first.vector.copy_(F.one_hot(torch.tensor(0), len(first.vector)))
+    return network
+
+
 class _Last(nn.Module):
     def __init__(self, out: int) -> None:
         super().__init__()
@@ -122,18 +145,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--only", default="", help="run the lines whose name contains this text")
     arguments = parser.parse_args()
 
-    def tangnn(mode: str, dropout: float, aux: str = "gated") -> object:
+    def tangnn(mode: str, dropout: float, aux: str, layers: int = 2) -> Callable[[int, int], nn.Module]:
         return lambda inp, out: TANGNN(
-            inp, out, hidden=32, layers=2, m=20, mode=mode, heads=1, aux=aux, dropout=dropout
+            inp, out, hidden=32, layers=layers, m=20, mode=mode, heads=1, aux=aux, dropout=dropout
         )
+
+    def selecting(mode: str) -> Callable[[int, int], nn.Module]:
+        return lambda inp, out: with_oracles_selected(tangnn(mode, 0.0, "random_fixed", layers=1)(inp, out))
 
     lines = [
         ("planted, SAGE", on_planted, 1 + KEYS + CLASSES, CLASSES, sage),
         *(
-            (f"planted, TANGNN {mode}", on_planted, 1 + KEYS + CLASSES, CLASSES, tangnn(mode, 0.0))
+            (f"planted, TANGNN {mode}, oracles selected", on_planted, 1 + KEYS + CLASSES, CLASSES, selecting(mode))
+            for mode in ("cross", "broadcast")
+        ),
+        *(
+            (f"planted, TANGNN {mode}, gated", on_planted, 1 + KEYS + CLASSES, CLASSES, tangnn(mode, 0.0, "gated"))
             for mode in ("cross", "broadcast", "window")
         ),
         ("digits, SAGE", on_digits, 64, 10, sage),
@@ -142,18 +173,29 @@ def main() -> None:
             for mode in ("cross", "broadcast")
         ),
     ]
+    rows = Rows(arguments.results)
     for name, run, inp, out, build in lines:
-        if arguments.only not in name:
-            continue
-        found, started = [], time.process_time()
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.seeds if arguments.only in name else 0):
+            key = {"line": name, "seed": seed, "epochs": arguments.epochs}
+            if rows.find(key) is not None:
+                continue
             torch.manual_seed(seed)
-            found.append(run(build(inp, out), arguments.epochs, seed))  # type: ignore[operator]
-        each = (time.process_time() - started) / arguments.seeds
-        print(f"{name}: {' '.join(f'{f:.1f}' for f in found)} %, {each:.0f} s of CPU each", flush=True)
-    for mode in ("cross", "broadcast", "window"):
-        if arguments.only in "time":
-            print(f"time of {mode} for 500, 1000, 2000 nodes:", [round(r, 2) for r in time_ratios(mode)], flush=True)
+            started = time.process_time()
+            test = run(build(inp, out), arguments.epochs, seed)  # type: ignore[operator]
+            rows.add({**key, "test": test, "seconds": time.process_time() - started, "machine": machine()})
+            print(f"{name}, seed {seed}: {test:.1f} %", flush=True)
+    for mode in ("cross", "broadcast", "window") if arguments.only in "time" else ():
+        if rows.find({"line": f"time, {mode}"}) is None:
+            rows.add({"line": f"time, {mode}", "nodes": SIZES, "ratios": time_ratios(mode), "machine": machine()})
+    for line in dict.fromkeys(row["line"] for row in rows.all):
+        found = rows.where({"line": line})
+        if "ratios" in found[0]:
+            print(f"{line} for {', '.join(map(str, SIZES))} nodes:", [round(ratio, 2) for ratio in found[0]["ratios"]])
+            continue
+        found = [row for row in found if row["epochs"] == arguments.epochs]
+        if found:
+            scores = " ".join(f"{row['test']:.1f}" for row in found)
+            print(f"{line}: {scores} %, {statistics.mean(row['seconds'] for row in found):.0f} s of CPU each")
 
 
 if __name__ == "__main__":

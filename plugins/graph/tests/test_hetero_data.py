@@ -100,6 +100,15 @@ def test_mistakes_in_options_are_named(tmp_path: Path) -> None:
         HeteroNodeClassification.load(str(written(tmp_path, **no_features)), seed=0, options={"inductive": True})
 
 
+@pytest.mark.parametrize(("choice", "norm"), [("row", 1), ("length", 2)])
+def test_features_of_each_node_are_scaled_alike(choice: str, norm: int, tmp_path: Path) -> None:
+    task = HeteroNodeClassification.load(str(written(tmp_path)), seed=0, options={"normalise": choice})
+    x = task.example_inputs(1)[0]
+    assert x.shape[1] == 3
+    size = x.abs().sum(1) if norm == 1 else x.square().sum(1)
+    assert torch.allclose(size[x.abs().sum(1) > 0], torch.ones(()))
+
+
 @pytest.mark.parametrize(("choice", "widths"), [("learned", (3, 5)), ("degree", (3, 2)), ("one-hot", (3, 5))])
 def test_types_without_features_get_some(choice: str, widths: tuple[int, int], tmp_path: Path) -> None:
     task = HeteroNodeClassification.load(str(written(tmp_path)), seed=0, options={"missing_features": choice})

@@ -26,8 +26,9 @@ class HeteroOptions(BaseModel):
         description="What stands for the features of a type that has none: a learned row for each node, the logarithms of its "
         "numbers of edges in each relation, or its one-hot number.",
     )
-    normalise: Literal["none", "row"] = Field(
-        "none", description="'row' scales the features of each node to a sum of absolute values of 1."
+    normalise: Literal["none", "row", "length"] = Field(
+        "none",
+        description="'row' scales the features of each node to a sum of absolute values of 1, 'length' to a length of 1.",
     )
     use_reverse: bool = Field(True, description="Add every relation the other way round where it is missing.")
     inductive: bool = Field(

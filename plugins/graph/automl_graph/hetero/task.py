@@ -241,6 +241,8 @@ def _read(data: str) -> TypedData:
 def _features(data: TypedData, kind: str, options: HeteroOptions) -> Tensor:
     nodes, x = data.types[kind]
     if x is not None:
+        if options.normalise == "length":
+            return F.normalize(x, dim=1)
         return F.normalize(x, p=1, dim=1) if options.normalise == "row" else x
     if options.missing_features == "learned":
         return torch.arange(nodes)
