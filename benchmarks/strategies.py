@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from rows import Row, Rows, machine
 
-from automl.errors import UserError
+from automl.errors import ConfigError, UserError
 from automl.host import Host
 from automl.job.opened import task_and_supernet
 from automl.job.parts import JobParts, resolve_parts
@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--strategies", nargs="+", help="left out: all that are installed")
+    parser.add_argument("--strategies", nargs="+", help="left out: all that fit a space")
     parser.add_argument("--spaces", nargs="+", default=["image/tiny", "image/hybrid"])
     parser.add_argument("--subnets", type=int, default=20, help="random subnetworks, measured and trained alone")
     parser.add_argument("--standalone-epochs", type=int, help="of each training alone; left out: --epochs")
@@ -164,7 +164,13 @@ def main() -> None:
                     row = rows.find(key)
                     if row is None:
                         job = job_of(space, strategy, seed, options.epochs, options.data)
-                        row = {**key, **measure(job, alone, host)}
+                        try:
+                            row = {**key, **measure(job, alone, host)}
+                        except ConfigError as error:
+                            if options.strategies:
+                                raise
+                            print(f"{space}: {strategy} is left out: {error}", flush=True)
+                            continue
                         rows.add(row)
                         print(f"{space} seed {seed}: {strategy}: done", flush=True)
                     shown.append(row)
