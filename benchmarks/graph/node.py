@@ -5,7 +5,8 @@
 Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
 splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
-the best on the validation part of five finalists that are trained alone, the best members of as many combinations of families.
+the best on the validation part of eight finalists that are trained alone: the best measured candidates with a family that no
+better one has.
 Where a paper gives settings for a data set (``RECIPES``), its network is trained with these. Accuracies are of the test part, in
 per cent (ROC-AUC for minesweeper and tolokers).
 Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.jsonl`` as they are
@@ -21,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -37,7 +38,7 @@ from automl_graph.tasks import NodeClassification
 from torch import Tensor, nn
 
 from automl.host import Family, Host
-from automl.job import load_supernet, make_evaluator, run_job
+from automl.job import load_supernet, make_evaluator, open_ledger, run_job
 from automl.job_config import JobConfig
 from automl.objectives import Candidate, build_objective
 from automl.objectives.params import count_params
@@ -50,7 +51,7 @@ from rows import Rows, machine
 DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.jsonl"
 WIDTH: Final = 64
-FINALISTS: Final = 5
+FINALISTS: Final = 8
 SEARCH: Final = "search"
 DEEP_OPTIONS: Final = frozenset({"hops", "layers", "steps"})
 """Options of families that are deep by themselves."""
@@ -266,9 +267,9 @@ def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
         run = run_job(job, Path(folder) / "run", host=host)
         spent = time.process_time() - started
         supernet, task, parts = load_supernet(run, host)
-        members = run.read_json("front.json")["members"]
-        ranked = sorted(members, key=lambda member: member["searched"][source.metric])
-        architectures = [supernet.space.architecture(member["architecture"]) for member in ranked]
+        with open_ledger(run, parts, supernet, read_only=True) as ledger:
+            ranked = sorted((m for m in ledger.read() if m.values is not None), key=lambda m: m.values or ())
+        architectures = [measurement.architecture for measurement in ranked]
         candidate, _ = make_evaluator(run, parts, supernet, task).candidate(architectures[0])
     shared = measured(row, host, candidate.model, task, None)
     yield Row(**{**asdict(shared), "train_seconds": spent, "note": _families(architectures[0])})
@@ -286,16 +287,20 @@ def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
     yield max(finalists, key=lambda finalist: finalist.validation or 0.0)
 
 
-def _families(architecture: Mapping[str, Any]) -> str:
+def _families(architecture: Architecture) -> str:
     return ", ".join(sorted({str(value) for name, value in architecture.items() if name.endswith("choice")}))
 
 
 def _finalists(architectures: Sequence[Architecture]) -> list[Architecture]:
-    """The best of each combination of families, the best first."""
-    best: dict[str, Architecture] = {}
+    """The best with each family, the best first."""
+    found: dict[Architecture, None] = {}
+    known: set[str] = set()
     for architecture in architectures:
-        best.setdefault(_families(architecture), architecture)
-    return list(best.values())[:FINALISTS]
+        own = set(_families(architecture).split(", "))
+        if own - known:
+            found[architecture] = None
+        known |= own
+    return list(found)[:FINALISTS]
 
 
 def table(rows: Sequence[Row]) -> str:
