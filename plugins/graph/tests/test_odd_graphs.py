@@ -58,4 +58,4 @@ def test_every_family_learns_on_odd_graphs(tmp_path: Path, edges: np.ndarray, un
 
 def test_a_path_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigError, match=r"data: 'absent\.npz': no such file or folder"):
-        resolve_parts(resolve_job(settings={"space": "graph/node", "data": "absent.npz"}), Host.load())
+        resolve_parts(resolve_job(settings={"space": "graph/level", "data": "absent.npz"}), Host.load())
