@@ -169,9 +169,8 @@ def standalone_error(
     name = f"{architecture.id}.json"
     checkpoints = folder / architecture.id
     if results.has(name):
-        shutil.rmtree(
-            checkpoints, ignore_errors=True
-        )  # of a process that was killed right after it had written the result
+        # a process that was killed right after it had written the result leaves its checkpoints
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return float(results.read_json(name)["error"])
     checkpoints.mkdir(parents=True, exist_ok=True)
     alone = Supernet(untrained.extract(architecture))

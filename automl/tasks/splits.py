@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from automl.errors import DataError
 
-__all__ = ["PARTS", "Part", "check_split", "stratified_split"]
+__all__ = ["PARTS", "Part", "check_shares", "check_split", "stratified_split"]
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -66,6 +66,18 @@ def stratified_split(
         parts["validation"] += members[in_test : in_test + in_validation].tolist()
         parts["train"] += members[in_test + in_validation :].tolist()
     return {part: sorted(indices) for part, indices in parts.items()}
+
+
+def check_shares(validation: float, test: float) -> None:
+    """Checks that two shares of the data leave something to train on.
+
+    Raises:
+        ValueError: they do not; options turn this into an error that names where they stand.
+    """
+    if validation + test >= 1:
+        raise ValueError(
+            f"validation {validation:g} and test {test:g} leave nothing to train on; their sum must stay below 1"
+        )
 
 
 def check_split(split: Mapping[str, Sequence[int]], samples: int, where: str = "split") -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ from automl_graph.data.karate import karate_club
 from automl_graph.data.node_data import NodeData
 from automl_graph.data.planetoid import load_planetoid
 from automl_graph.data.raw_graph import RawGraph
-from automl_graph.data.reading import holds_graph, load_graph
+from automl_graph.data.reading import find_graph, holds_graph, load_graph
 from automl_graph.data.tensors import from_pyg
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "NodeData",
     "RawGraph",
     "digits_neighbours",
+    "find_graph",
     "from_pyg",
     "holds_graph",
     "karate_club",

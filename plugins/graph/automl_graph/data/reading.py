@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from automl.errors import DataError
+from automl.errors import DataError, did_you_mean
 from automl_graph.data.archive import archive_holds_graph, load_archive
 from automl_graph.data.graphml import load_graphml
 from automl_graph.data.planetoid import load_planetoid, planetoid_files
@@ -13,7 +13,7 @@ from automl_graph.data.raw_graph import RawGraph
 from automl_graph.data.tables import holds_tables, load_tables
 from automl_graph.data.tensors import load_tensors
 
-__all__ = ["FORMS", "holds_graph", "load_graph"]
+__all__ = ["FORMS", "find_graph", "holds_graph", "load_graph"]
 
 FORMS = (
     "an .npz, .pt or .graphml file, a folder with Planetoid's 'ind.*' files, or one with 'edges.csv' and 'features.csv'"
@@ -39,6 +39,22 @@ def load_graph(path: Path) -> RawGraph | None:
         raise DataError(f"{path}: holds no graph; expected {FORMS}.")
     reader = _FILES.get(path.suffix.lower())
     return None if reader is None else reader(path)
+
+
+def find_graph(data: str, built_in: Iterable[str]) -> RawGraph:
+    """Returns the graph of a file or folder that a user names.
+
+    Args:
+        data: its path.
+        built_in: what could have been named instead of a path.
+
+    Raises:
+        DataError: it is missing, unreadable, unfit or of no known form; offers the nearest built-in name.
+    """
+    graph = load_graph(Path(data))
+    if graph is None:
+        raise DataError(f"{data}: no such graph; expected {FORMS}, or a built-in one.{did_you_mean(data, built_in)}")
+    return graph
 
 
 def holds_graph(path: Path) -> bool:

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-from automl.errors import ConfigError
-from automl.objectives import Candidate, Objective, Value
-from automl.progress import Progress
-from automl.supernet import Supernet
 from automl.tasks import Task
 from automl_graph.links.task import LinkPrediction
+from automl_graph.metric_loss import MetricLoss
 
 __all__ = ["APError", "LinkHitsLoss"]
 
 
-class _LinkObjective(Objective):
-    metric: ClassVar[str]
-
-    def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:
-        if not isinstance(task, LinkPrediction):
-            raise ConfigError(
-                f"objectives: {self.name!r} rates pairs of nodes in the task 'link-prediction'; this task has 'error' and 'loss'."
-            )
-
-    def measure(self, candidate: Candidate) -> Value:
-        return Value(
-            1 - candidate.quality()[self.metric], context={"part": "validation", "samples": candidate.samples()}
-        )
+class _LinkObjective(MetricLoss):
+    task: ClassVar[type[Task]] = LinkPrediction
+    rates: ClassVar[str] = "pairs of nodes in the task 'link-prediction'"
 
 
 @final

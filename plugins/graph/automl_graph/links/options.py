@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from automl.tasks.splits import check_shares
+
 __all__ = ["LinkOptions"]
 
 
@@ -48,9 +50,5 @@ class LinkOptions(BaseModel):
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> LinkOptions:
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; "
-                f"their sum must stay below 1"
-            )
+        check_shares(self.validation, self.test)
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
@@ -12,16 +11,15 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.errors import ConfigError, DataError, did_you_mean
+from automl.errors import ConfigError, DataError
 from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, Task, check_split
 from automl.tasks.classification import evaluation_mode
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.link_scores import LinkScores
-from automl_graph.data import NodeData, digits_neighbours, karate_club, load_graph
+from automl_graph.data import NodeData, digits_neighbours, find_graph, karate_club
 from automl_graph.data.graph_collection import one_hot_degrees
-from automl_graph.data.reading import FORMS
 from automl_graph.links.metrics import METRICS, balanced_loss, score_links
 from automl_graph.links.options import LinkOptions
 from automl_graph.links.pairs import both_directions, sample_unlinked, split_links, unique_links
@@ -255,10 +253,7 @@ def _read(data: str, options: LinkOptions) -> NodeData:
         if options.features != "given":
             raise ConfigError(f"task options: 'features' is for graphs of files, {data!r} is built in.")
         return _BUILT_IN[data]()
-    graph = load_graph(Path(data))
-    if graph is None:
-        raise DataError(f"{data}: no such graph; expected {FORMS}, or a built-in one.{did_you_mean(data, _BUILT_IN)}")
-    return graph.finish(undirected=options.undirected, features=options.features)
+    return find_graph(data, _BUILT_IN).finish(undirected=options.undirected, features=options.features)
 
 
 def _require_undirected(data: NodeData) -> None:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-from automl.errors import ConfigError
-from automl.objectives import Candidate, Objective, Value
-from automl.progress import Progress
-from automl.supernet import Supernet
 from automl.tasks import Task
+from automl_graph.metric_loss import MetricLoss
 from automl_graph.recommend.task import Recommendation
 
 __all__ = ["F1Loss", "HitsLoss", "NDCGLoss", "RecallLoss"]
 
 
-class _RankingObjective(Objective):
-    """``1 - metric`` on the validation part, 0 to 1; objectives are minimised."""
-
-    metric: ClassVar[str]
-
-    def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:
-        if not isinstance(task, Recommendation):
-            raise ConfigError(
-                f"objectives: {self.name!r} rates ranked lists of the task 'recommendation'; this task has 'error' and 'loss'."
-            )
-
-    def measure(self, candidate: Candidate) -> Value:
-        return Value(
-            1 - candidate.quality()[self.metric], context={"part": "validation", "samples": candidate.samples()}
-        )
+class _RankingObjective(MetricLoss):
+    task: ClassVar[type[Task]] = Recommendation
+    rates: ClassVar[str] = "ranked lists of the task 'recommendation'"
 
 
 @final

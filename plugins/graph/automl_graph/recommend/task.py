@@ -17,7 +17,7 @@ from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, Task, check_split
 from automl.tasks.classification import evaluation_mode
-from automl.tasks.splits import PARTS, Part
+from automl.tasks.splits import PARTS, Part, check_shares
 from automl_graph.recommend.interactions import (
     BLOCK_MODEL,
     Interactions,
@@ -55,10 +55,7 @@ class RecommendationOptions(BaseModel):
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> RecommendationOptions:
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; their sum must stay below 1"
-            )
+        check_shares(self.validation, self.test)
         return self
 
 

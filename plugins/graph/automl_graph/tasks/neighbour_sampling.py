@@ -79,9 +79,8 @@ class NeighbourSampler:
         """Sources and targets of drawn edges, in the order of targets."""
         counts = self._starts[targets + 1] - self._starts[targets]
         owner = np.repeat(np.arange(len(targets)), counts)
-        place = np.arange(len(owner)) - np.repeat(
-            counts.cumsum() - counts, counts
-        )  # of an edge among those of its target
+        # of an edge among those of its target
+        place = np.arange(len(owner)) - np.repeat(counts.cumsum() - counts, counts)
         chosen = np.arange(len(owner))
         if limit >= 0:
             chosen = np.sort(np.lexsort((rng.random(len(owner)), owner))[place < limit])

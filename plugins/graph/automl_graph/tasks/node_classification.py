@@ -12,14 +12,13 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from automl.errors import ConfigError, DataError, did_you_mean
+from automl.errors import ConfigError, DataError
 from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, StepScale, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
-from automl_graph.data import NodeData, digits_neighbours, holds_graph, karate_club, load_graph
-from automl_graph.data.reading import FORMS
+from automl_graph.data import NodeData, digits_neighbours, find_graph, holds_graph, karate_club
 from automl_graph.data.statistics import graph_statistics
 from automl_graph.signal import Graph
 from automl_graph.tasks.few_labels import few_labels_split
@@ -237,10 +236,9 @@ def _read(data: str, options: NodeOptions) -> NodeData:
                 f"task options: 'fixed_split' and 'features' are for graphs of files, {data!r} is built in."
             )
         return _BUILT_IN[data].read()
-    graph = load_graph(Path(data))
-    if graph is None:
-        raise DataError(f"{data}: no such graph; expected {FORMS}, or a built-in one.{did_you_mean(data, _BUILT_IN)}")
-    return graph.finish(undirected=options.undirected, features=options.features, fixed_split=options.fixed_split)
+    return find_graph(data, _BUILT_IN).finish(
+        undirected=options.undirected, features=options.features, fixed_split=options.fixed_split
+    )
 
 
 def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[str, list[int]]:

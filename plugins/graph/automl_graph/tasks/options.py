@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from automl.tasks.splits import check_shares
+
 __all__ = ["NodeOptions", "SamplingOptions"]
 
 
@@ -73,11 +75,7 @@ class NodeOptions(BaseModel):
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> NodeOptions:
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on; "
-                f"their sum must stay below 1"
-            )
+        check_shares(self.validation, self.test)
         if self.sampling is not None and "steps_per_epoch" in self.model_fields_set:
             raise ValueError(
                 "steps_per_epoch and sampling exclude each other; with sampling an epoch is one pass over the training nodes"
