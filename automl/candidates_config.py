@@ -7,9 +7,17 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["SEES_ZEROS", "STITCH_TRAINING", "KindName", "StitchesConfig", "TicketsConfig", "with_sparse_size"]
+__all__ = [
+    "SEES_ZEROS",
+    "STITCH_TRAINING",
+    "FinalistsConfig",
+    "KindName",
+    "StitchesConfig",
+    "TicketsConfig",
+    "with_sparse_size",
+]
 
-KindName: TypeAlias = Literal["subnets", "stitches", "tickets"]
+KindName: TypeAlias = Literal["subnets", "stitches", "tickets", "finalists"]
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0)]
 SEES_ZEROS: Final = ("nonzero", "sparse-size")
 """Objectives in which a network with masked weights can differ from its dense base, beside quality."""
@@ -60,6 +68,26 @@ class StitchesConfig(BaseModel):
     )
     training: dict[str, Any] = Field(
         default_factory=dict, description="settings of the joint training; at most 10 epochs if left out"
+    )
+
+
+class FinalistsConfig(BaseModel):
+    """Which architectures of the search are trained alone, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: PositiveInt = Field(
+        5,
+        description="architectures that are trained alone: the best with each family, then members of the searched front, "
+        "spread over it by cost",
+    )
+    weights: Literal["inherited", "new"] = Field(
+        "inherited", description="start from the weights of the supernet, or from new ones"
+    )
+    training: dict[str, Any] = Field(
+        default_factory=dict,
+        description="settings of the training that differ from those of the run; inherited weights have at most 20 epochs "
+        "and a quarter of the learning rate if left out",
     )
 
 

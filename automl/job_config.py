@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from automl.candidates_config import KindName, StitchesConfig, TicketsConfig, with_sparse_size
+from automl.candidates_config import FinalistsConfig, KindName, StitchesConfig, TicketsConfig, with_sparse_size
 from automl.errors import ConfigError, ConstraintError, did_you_mean
 from automl.objectives.units import quantity_of, read_number
 from automl.options import parse_options
@@ -161,10 +161,12 @@ class JobConfig(BaseModel):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="how one candidate is measured")
     candidates: Annotated[list[KindName], Field(min_length=1)] = Field(
         default_factory=lambda: list[KindName](["subnets"]),
-        description="kinds of network in the front: 'subnets' of the search, 'stitches' between some of them, pruned 'tickets'",
+        description="kinds of network in the front: 'subnets' of the search, 'stitches' between some of them, pruned "
+        "'tickets', 'finalists' that are trained alone",
     )
     stitches: StitchesConfig = Field(default_factory=StitchesConfig, description="how candidates are stitched")
     tickets: TicketsConfig = Field(default_factory=TicketsConfig, description="how candidates are pruned")
+    finalists: FinalistsConfig = Field(default_factory=FinalistsConfig, description="how candidates are trained alone")
     storage: str | None = Field(None, description="Optuna storage URL; left out: a journal file in the run folder")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the supernet is trained")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="seed of everything")
@@ -178,7 +180,7 @@ class JobConfig(BaseModel):
     @classmethod
     def _subnets_first(cls, value: list[KindName]) -> list[KindName]:
         if "subnets" not in value:
-            raise ValueError("stitches and tickets are made of subnets: name 'subnets', too")
+            raise ValueError("stitches, tickets and finalists are made of subnets: name 'subnets', too")
         return [kind for kind in get_args(KindName) if kind in value]
 
     @field_validator("time_budget", mode="before")
@@ -226,6 +228,8 @@ class JobConfig(BaseModel):
             settings = {k: v for k, v in settings.items() if k not in ("compressor", "compressor_options")}
         if self.candidates == ["subnets"]:  # so do those from before there were other candidates
             settings = {k: v for k, v in settings.items() if k not in ("candidates", "stitches", "tickets")}
+        if "finalists" not in self.candidates:  # and those from before there were finalists
+            del settings["finalists"]
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=3).hexdigest()
         parts = (Path(self.space).stem if self.space.endswith((".yaml", ".yml")) else self.space, self.data or "")
         words = [

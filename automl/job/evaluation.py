@@ -88,8 +88,11 @@ class Evaluator:
         (prepared,) = self.prepare([architecture])
         if isinstance(prepared, Exception):
             raise prepared
-        quality = GroupQuality(self.task, self.validation, {0: prepared.model})
-        return self.wrap(architecture, prepared.model, quality.of(0)), prepared.calibration.to_dict()
+        return self.candidate_of(architecture, prepared.model), prepared.calibration.to_dict()
+
+    def candidate_of(self, architecture: Architecture, model: nn.Module) -> Candidate:
+        """Returns the candidate of a network that is calibrated already, with weights from wherever."""
+        return self.wrap(architecture, model, GroupQuality(self.task, self.validation, {0: model}).of(0))
 
     def wrap(self, architecture: Architecture, model: nn.Module, quality: Quality) -> Candidate:
         """Returns a candidate whose quality comes from elsewhere; see ``Candidate``."""

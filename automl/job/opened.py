@@ -18,7 +18,15 @@ from automl.search.ledger import Ledger
 from automl.supernet import Supernet, build_supernet
 from automl.tasks.task import Task
 
-__all__ = ["OpenRun", "load_supernet", "make_evaluator", "open_ledger", "open_run", "task_and_supernet"]
+__all__ = [
+    "OpenRun",
+    "load_supernet",
+    "make_evaluator",
+    "open_ledger",
+    "open_run",
+    "task_and_supernet",
+    "untrained_supernet",
+]
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,14 @@ def task_and_supernet(
 ) -> tuple[Task, Supernet]:
     """Loads the data and builds the supernet with the initial weights that the seed of the job decides."""
     task = parts.task.load(parts.data, seed=job.seed, split=split, options=job.task_options)
+    return task, untrained_supernet(job, parts, task, host, seed=job.seed)
+
+
+def untrained_supernet(job: JobConfig, parts: JobParts, task: Task, host: Host, *, seed: int) -> Supernet:
+    """Builds the supernet of a job with the initial weights that a seed decides."""
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(job.seed)
+        torch.manual_seed(seed)
         parts.skeleton.check(task)
         supernet = build_supernet(parts.skeleton, task, host)
         parts.strategy.prepare(supernet, job.training)
-    return task, supernet
+    return supernet

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import safetensors.torch
 from torch import nn
 
-from automl.atomic_write import write_atomically
 from automl.errors import RunError
 from automl.job.opened import OpenRun
-from automl.objectives.size import inference_state
+from automl.job.stored_weights import load_weights
 from automl.space import Architecture
 from automl.tickets import ChannelGroup, Ticket, find_channel_groups, remove_channels
 from automl.tickets.masks import Masks
@@ -29,7 +27,6 @@ __all__ = [
     "load_pruned_weights",
     "restored_network",
     "without_channels",
-    "write_weights",
 ]
 
 RESULT: Final = "result.json"
@@ -82,10 +79,7 @@ def load_pruned_weights(model: nn.Module, folder: Path) -> Ticket:
         RunError: a file is missing, damaged, or not the one that the ticket was written with.
     """
     path, ticket = folder / WEIGHTS, Ticket.load(folder / TICKET)
-    try:
-        model.load_state_dict(safetensors.torch.load_file(path), strict=False)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path}: missing, damaged or of another network: {str(error).splitlines()[0]}") from error
+    load_weights(path, model)
     if weights_digest(model) != ticket.weights:
         raise RunError(
             f"{path}: not the weights that the ticket beside it was written with; remove the folder and prune again."
@@ -104,9 +98,3 @@ def without_channels(model: nn.Module, groups: Sequence[ChannelGroup], masks: Ma
             dead = group.dead(masks)
             remove_channels(small, group, dead[1:] if len(dead) == group.units else dead)
     return small
-
-
-def write_weights(path: Path, model: nn.Module) -> None:
-    """Writes what inference needs of a network (safetensors); atomic."""
-    state = {name: tensor.cpu().contiguous().clone() for name, tensor in inference_state(model).items()}
-    write_atomically(path, safetensors.torch.save(state))

@@ -23,7 +23,8 @@ from automl.host import Host
 from automl.job.front import pick_subnets
 from automl.job.opened import OpenRun, open_run
 from automl.job.parts import build_component
-from automl.job.pruned_network import PROOF_BATCH, RESULT, TICKET, WEIGHTS, without_channels, write_weights
+from automl.job.pruned_network import PROOF_BATCH, RESULT, TICKET, WEIGHTS, without_channels
+from automl.job.stored_weights import write_weights
 from automl.job.training_progress import PruningProgress
 from automl.objectives.size import state_bytes
 from automl.options import parse_options

@@ -25,6 +25,7 @@ from automl.host import Host
 from automl.job.evaluation import Evaluator
 from automl.job.opened import load_supernet, task_and_supernet
 from automl.job.rank_agreement import RankCorrelation, rank_correlation
+from automl.job.training_alone import train_alone
 from automl.job_config import JobConfig
 from automl.objectives.error import Error
 from automl.progress import Progress, SilentProgress
@@ -32,7 +33,6 @@ from automl.run_folder import Run
 from automl.space import Architecture, SearchSpace
 from automl.supernet import Supernet
 from automl.tasks.task import Task
-from automl.training import SinglePath, train
 
 __all__ = ["ComparedSubnet", "RankCheck", "check_ranks", "drawn_subnets", "standalone_error", "subnet_errors"]
 
@@ -174,12 +174,9 @@ def standalone_error(
         return float(results.read_json(name)["error"])
     checkpoints.mkdir(parents=True, exist_ok=True)
     alone = Supernet(untrained.extract(architecture))
-    # The loop validates after each epoch, which nobody reads here: as little of that as it allows.
-    config = job.training.model_copy(
-        update={"epochs": epochs, "validation_subnets": 1, "validation_samples": 1, "calibration_samples": 2}
-    )
+    config = job.training.model_copy(update={"epochs": epochs})
     started = time.perf_counter()
-    train(alone, task, config, strategy=SinglePath(), folder=checkpoints, seed=job.seed, device=job.device)
+    train_alone(alone, task, config, folder=checkpoints, seed=job.seed, device=job.device)
     (error,) = subnet_errors(alone, task, [alone.space.largest()], job)
     record: dict[str, Any] = {
         "architecture": dict(architecture),

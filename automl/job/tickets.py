@@ -17,7 +17,7 @@ from automl.errors import RunError
 from automl.host import Host
 from automl.job.front import pick_subnets
 from automl.job.opened import load_supernet, open_run
-from automl.job.pruned_network import write_weights
+from automl.job.stored_weights import write_weights
 from automl.job.supernet_ticket import SUPERNET_TICKET
 from automl.job.transfer import check_run_of, transferred_base
 from automl.run_folder import Run

@@ -22,8 +22,9 @@ from automl.errors import ConfigError, RunError
 from automl.host import Host
 from automl.job.opened import OpenRun, load_supernet
 from automl.job.parts import JobParts
-from automl.job.pruned_network import RESULT, TICKET, WEIGHTS, write_weights
+from automl.job.pruned_network import RESULT, TICKET, WEIGHTS
 from automl.job.pruning import measure_errors, training_of
+from automl.job.stored_weights import write_weights
 from automl.job.training_progress import PruningProgress
 from automl.progress import Progress, SilentProgress
 from automl.run_folder import Run

@@ -11,7 +11,7 @@ import pytest
 
 from automl.errors import RunError
 from automl.host import Host
-from automl.job import rank_check
+from automl.job import training_alone
 from automl.job.opened import task_and_supernet
 from automl.job.parts import resolve_parts
 from automl.job.rank_agreement import rank_correlation
@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_every_result_is_kept_at_once_and_a_killed_check_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, trained, original = Host.load(), [], rank_check.train
+    host, trained, original = Host.load(), [], training_alone.train
 
     def counting(supernet, *arguments, **options):
         if len(trained) == 2:
@@ -59,7 +59,7 @@ def test_every_result_is_kept_at_once_and_a_killed_check_goes_on(run: Run, monke
         trained.append(options["folder"].name)
         return original(supernet, *arguments, **options)
 
-    monkeypatch.setattr(rank_check, "train", counting)
+    monkeypatch.setattr(training_alone, "train", counting)
     with pytest.raises(Killed):
         check_ranks(run, host, subnets=3)
     files = sorted((run.folder / "standalone" / "2-epochs").glob("*.json"))
@@ -67,10 +67,10 @@ def test_every_result_is_kept_at_once_and_a_killed_check_goes_on(run: Run, monke
     assert all(json.loads(file.read_text())["epochs"] == 2 for file in files)
 
     before = {file.name: file.read_bytes() for file in files}
-    monkeypatch.setattr(rank_check, "train", original)
+    monkeypatch.setattr(training_alone, "train", original)
     resumed = check_ranks(run, host, subnets=3)
     assert {name: (files[0].parent / name).read_bytes() for name in before} == before
-    monkeypatch.setattr(rank_check, "train", None)  # all is there: nothing is trained again
+    monkeypatch.setattr(training_alone, "train", None)  # all is there: nothing is trained again
     again = check_ranks(run, host, subnets=3)
     assert again == resumed
     assert len({subnet.architecture for subnet in again.subnets}) == 3

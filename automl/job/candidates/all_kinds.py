@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from automl.candidates_config import KindName
 from automl.errors import RunError
+from automl.job.candidates.finalists import Finalists
 from automl.job.candidates.kind import CandidateKind, Network
 from automl.job.candidates.stitches import Stitches
 from automl.job.candidates.subnets import Subnets
@@ -15,7 +16,12 @@ from automl.job.opened import OpenRun
 
 __all__ = ["KINDS", "rebuild_member"]
 
-KINDS: Final[Mapping[KindName, CandidateKind]] = {"subnets": Subnets(), "stitches": Stitches(), "tickets": Tickets()}
+KINDS: Final[Mapping[KindName, CandidateKind]] = {
+    "subnets": Subnets(),
+    "stitches": Stitches(),
+    "tickets": Tickets(),
+    "finalists": Finalists(),
+}
 
 
 def rebuild_member(opened: OpenRun, member: Mapping[str, Any]) -> Network:

@@ -21,7 +21,17 @@ from automl.search.measurement import Measurement
 from automl.search.pareto import pareto_front
 from automl.tasks.task import Task
 
-__all__ = ["CandidateKind", "Entrant", "Network", "measure_networks", "spread", "spread_over_front"]
+__all__ = [
+    "CandidateKind",
+    "Entrant",
+    "Network",
+    "measure_networks",
+    "measurement_after",
+    "repeatable_values",
+    "searched_front",
+    "spread",
+    "spread_over_front",
+]
 
 
 @dataclass(frozen=True)
@@ -137,18 +147,53 @@ def measure_networks(
     return results
 
 
+def repeatable_values(opened: OpenRun, network: Network) -> dict[str, Any]:
+    """Returns what is repeatable of a network, by name, as JSON.
+
+    Raises:
+        Exception: whatever measuring raises.
+    """
+    (found,) = measure_networks(opened.evaluator, [network], [o for o in opened.parts.quantities if o.repeatable])
+    if isinstance(found, Exception):
+        raise found
+    return {name: value.to_json() for name, value in found.items()}
+
+
+def measurement_after(opened: OpenRun, base: Measurement, values: Mapping[str, Any]) -> Measurement:
+    """Returns the measurement of a network that was made of one that the search has measured.
+
+    Args:
+        opened: the run.
+        base: the measurement of the search.
+        values: what is repeatable of the new network; the rest is, until the front is measured, what the search saw of the base.
+    """
+    measured = {**base.details["measured"], **values}
+    return Measurement(
+        architecture=base.architecture,
+        values=tuple(measured[o.name]["value"] for o in opened.parts.objectives),
+        violations=tuple(c.violation(measured[c.objective]["value"]) for c in opened.parts.constraints),
+        details={"measured": measured},
+    )
+
+
 def spread_over_front(history: Sequence[Measurement], count: int) -> list[Measurement]:
     """Returns members of the searched front, evenly spread from cheap to expensive by the second objective, ends included.
 
     The same history gives the same members, whatever the machine measures afterwards.
     """
+    front = searched_front(history)
+    return [front[place] for place in spread(len(front), count)]
+
+
+def searched_front(history: Sequence[Measurement]) -> list[Measurement]:
+    """Returns the members of the searched front from cheap to expensive by the second objective."""
     feasible = [m for m in history if m.feasible and m.values is not None]
     if not feasible:
         return []
     values = np.array([m.values for m in feasible])
     cost = min(1, values.shape[1] - 1)
     front = sorted(pareto_front(values).tolist(), key=lambda i: (values[i, cost], tuple(values[i])))
-    return [feasible[front[place]] for place in spread(len(front), count)]
+    return [feasible[i] for i in front]
 
 
 def spread(length: int, count: int) -> list[int]:

@@ -8,8 +8,14 @@ from typing import Any, ClassVar, final
 
 from automl.errors import ConfigError, ExportError, TrainingError
 from automl.host import Host
-from automl.job.candidates.kind import CandidateKind, Entrant, Network, measure_networks, spread_over_front
-from automl.job.group_quality import GroupQuality
+from automl.job.candidates.kind import (
+    CandidateKind,
+    Entrant,
+    Network,
+    measurement_after,
+    repeatable_values,
+    spread_over_front,
+)
 from automl.job.opened import OpenRun
 from automl.job.parts import build_component
 from automl.job.pruned_network import restored_network
@@ -62,19 +68,11 @@ class Tickets(CandidateKind):
         return _network(opened, opened.run.read_json(f"tickets/{member['id']}/result.json"))
 
     def _entrant(self, opened: OpenRun, base: Measurement, result: Mapping[str, Any]) -> Entrant:
-        """Measures what is repeatable; the rest is, until the front is measured, what the search saw of the base."""
-        network, parts = _network(opened, result), opened.parts
-        exact = [o for o in parts.quantities if o.repeatable]
-        (found,) = measure_networks(opened.evaluator, [network], exact)
-        if isinstance(found, Exception):
-            raise ExportError(str(found)) from found
-        measured = {**base.details["measured"], **{name: value.to_json() for name, value in found.items()}}
-        measurement = Measurement(
-            architecture=base.architecture,
-            values=tuple(measured[o.name]["value"] for o in parts.objectives),
-            violations=tuple(c.violation(measured[c.objective]["value"]) for c in parts.constraints),
-            details={"measured": measured},
-        )
+        network = _network(opened, result)
+        try:
+            measurement = measurement_after(opened, base, repeatable_values(opened, network))
+        except Exception as error:  # of a network that an objective cannot measure
+            raise ExportError(str(error)) from error
         origin = {"member": result["member"], "sparsity": result["sparsity"], "masked": result["channels"] is None}
         return Entrant(self.name, result["id"], measurement, partial(_network, opened, result), origin)
 
@@ -94,8 +92,7 @@ def _training(job: JobConfig) -> TrainingConfig:
 def _network(opened: OpenRun, result: Mapping[str, Any]) -> Network:
     restored = restored_network(opened, result["id"])
     architecture, evaluator = restored.architecture, opened.evaluator
-    quality = GroupQuality(opened.task, evaluator.validation, {0: restored.model})
-    candidate = evaluator.wrap(architecture, restored.model, quality.of(0))
+    candidate = evaluator.candidate_of(architecture, restored.model)
     digest, facts = opened.supernet.space.digest, {"ticket": restored.about}
     if result["channels"] is not None:
         return Network(candidate, opened.task, facts, digest, result["id"])

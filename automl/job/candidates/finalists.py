@@ -1,0 +1,119 @@
+"""Finalists: architectures of the search that are trained alone, with weights that they share with none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, final
+
+from automl.errors import InterruptedJobError, RunError
+from automl.host import Host
+from automl.job.candidates.kind import (
+    CandidateKind,
+    Entrant,
+    Network,
+    measurement_after,
+    searched_front,
+    spread,
+)
+from automl.job.finalist import finalist_network, train_finalist
+from automl.job.opened import OpenRun
+from automl.job.pruning import training_after
+from automl.job_config import JobConfig
+from automl.options import parse_options
+from automl.progress import Progress
+from automl.search.measurement import Measurement
+from automl.space import Architecture
+from automl.supernet import FamilySlot, family_slots
+from automl.training import TrainingConfig
+
+__all__ = ["Finalists", "chosen_finalists"]
+
+_EPOCHS: Final = 20
+
+
+@final
+class Finalists(CandidateKind):
+    """The best architecture with each family, then members of the searched front, each trained alone."""
+
+    name: ClassVar[str] = "finalist"
+
+    def check(self, job: JobConfig, host: Host) -> None:
+        _training(job)
+
+    def enter(
+        self, opened: OpenRun, history: Sequence[Measurement], progress: Progress, stop: Callable[[], bool]
+    ) -> tuple[list[Entrant], list[str]]:
+        job = opened.run.job
+        slots = family_slots(opened.supernet.network, opened.supernet.space)
+        entrants, problems = [], []
+        for base in chosen_finalists(history, slots, job.finalists.members):
+            try:
+                shared = base.details["measured"]
+                result = train_finalist(opened, base.architecture, _training(job), shared, progress, stop)
+            except (InterruptedJobError, RunError):
+                raise
+            except Exception as error:  # of a network that a plugin made; the others are trained all the same
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                problems.append(f"no finalist of {base.architecture.id}: {reason[0]}")
+                continue
+            origin = {key: result[key] for key in ("member", "weights", "best_epoch", "shared")}
+            entrants.append(
+                Entrant(
+                    self.name,
+                    result["id"],
+                    measurement_after(opened, base, result["measured"]),
+                    partial(finalist_network, opened, result["id"]),
+                    {**origin, "families": _families(base.architecture, slots)},
+                )
+            )
+        return entrants, problems
+
+    def rebuild(self, opened: OpenRun, member: Mapping[str, Any]) -> Network:
+        return finalist_network(opened, member["id"])
+
+
+def chosen_finalists(
+    history: Sequence[Measurement], slots: Mapping[str, FamilySlot], members: int
+) -> list[Measurement]:
+    """Returns the measured architectures that are trained alone; they depend on the measurements only, not on their order.
+
+    First the best with each family of each slot by the first objective, the best first. Places that are left go to further
+    members of the searched front, spread over it by cost.
+
+    Args:
+        history: the measurements of the search.
+        slots: where families compete.
+        members: how many at most.
+    """
+    ranked = sorted(
+        (m for m in history if m.feasible and m.values is not None), key=lambda m: (m.values, m.architecture.id)
+    )
+    chosen, seen = [], set[tuple[str, str]]()
+    for measurement in ranked:
+        own = {(slot, family) for slot, names in _families(measurement.architecture, slots).items() for family in names}
+        if own - seen:
+            chosen.append(measurement)
+        seen |= own
+    chosen = chosen[:members]
+    known = {m.architecture for m in chosen}
+    rest = [m for m in searched_front(history) if m.architecture not in known]
+    return [*chosen, *(rest[place] for place in spread(len(rest), members - len(chosen)))]
+
+
+def _families(architecture: Architecture, slots: Mapping[str, FamilySlot]) -> dict[str, list[str]]:
+    """The families of an architecture by slot; slots that it leaves out are not there."""
+    found = {
+        name: sorted({str(architecture[dimension]) for dimension in slot.dimensions if dimension in architecture})
+        for name, slot in slots.items()
+    }
+    return {name: families for name, families in found.items() if families}
+
+
+def _training(job: JobConfig) -> TrainingConfig:
+    """Inherited weights are trained on as those of a ticket are; new ones as the supernet was."""
+    settings, own = job.finalists, job.training
+    if settings.weights == "inherited":
+        changes = {"epochs": min(_EPOCHS, own.epochs), **settings.training}
+        return training_after(own, changes, where="finalists.training")
+    return parse_options(TrainingConfig, {**own.model_dump(), **settings.training}, "finalists.training")
