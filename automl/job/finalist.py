@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, final
 
 from torch import nn
@@ -28,6 +28,7 @@ from automl.job.training_alone import BestEpoch, train_alone
 from automl.job.training_progress import TrainingProgress
 from automl.objectives.units import format_value
 from automl.progress import Progress
+from automl.search.measurement import Measurement
 from automl.space import Architecture
 from automl.supernet import Supernet
 from automl.tickets.ticket import weights_digest
@@ -43,9 +44,9 @@ _CHECKPOINT: Final = "training.ckpt"
 
 def train_finalist(
     opened: OpenRun,
-    architecture: Architecture,
+    base: Measurement,
+    families: Mapping[str, Sequence[str]],
     config: TrainingConfig,
-    shared: Mapping[str, Any],
     progress: Progress,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
@@ -55,9 +56,9 @@ def train_finalist(
 
     Args:
         opened: the run, locked by this process.
-        architecture: the architecture.
+        base: what the search has measured of the architecture.
+        families: its families by slot, for the record.
         config: the training.
-        shared: what the search has measured with the weights of the supernet, by name, as JSON.
         progress: shown the steps.
         stop: asked after each step.
 
@@ -69,15 +70,15 @@ def train_finalist(
         TrainingError: training diverged again and again.
         RunError: the folder belongs to other weights, or cannot be written.
     """
-    run, weights = opened.run, opened.run.job.finalists.weights
+    run, weights, architecture = opened.run, opened.run.job.finalists.weights, base.architecture
     settings = json.dumps([weights, config.model_dump(mode="json"), run.job.seed], sort_keys=True)
     identity = f"{architecture.id}-{hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()}"
     name, folder = f"{FOLDER}/{identity}/{_RESULT}", run.path(FOLDER) / identity
-    model = _inherited(opened, architecture) if weights == "inherited" else _new(opened, architecture)
-    base = weights_digest(model)
+    model = opened.supernet.extract(architecture) if weights == "inherited" else _new(opened, architecture)
+    start = weights_digest(model)
     if run.has(name):
         known: dict[str, Any] = run.read_json(name)
-        if known["base"] != base:
+        if known["start"] != start:
             raise RunError(
                 f"{folder}: belongs to other weights; were those of the run changed since? Remove the folder."
             )
@@ -107,17 +108,18 @@ def train_finalist(
         "id": identity,
         "member": architecture.id,
         "architecture": dict(architecture),
+        "families": {slot: list(names) for slot, names in families.items()},
         "weights": weights,
         "training": config.model_dump(mode="json"),
         "seed": run.job.seed,
-        "base": base,
+        "start": start,
         "best_epoch": kept["epoch"],
         "calibration": kept["facts"],
     }
     network = _restored(opened, architecture, identity)
     result["digest"] = weights_digest(network)
     result["measured"] = repeatable_values(opened, _network(opened, architecture, network, result))
-    result["shared"] = {quantity: shared[quantity]["value"] for quantity in result["measured"]}
+    result["shared"] = {quantity: base.details["measured"][quantity]["value"] for quantity in result["measured"]}
     run.write_json(name, result)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
     return result
@@ -154,10 +156,6 @@ def _network(opened: OpenRun, architecture: Architecture, model: nn.Module, resu
     }
     candidate = opened.evaluator.candidate_of(architecture, model)
     return Network(candidate, opened.task, facts, opened.supernet.space.digest, architecture.id)
-
-
-def _inherited(opened: OpenRun, architecture: Architecture) -> nn.Module:
-    return opened.supernet.extract(architecture)
 
 
 def _new(opened: OpenRun, architecture: Architecture) -> nn.Module:

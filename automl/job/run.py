@@ -3,7 +3,7 @@
 Each stage leaves a file that says it is done, so running the same job again does what is still missing:
 
     split.json, warm_start.json → early.jsonl, training.ckpt … supernet-ticket.safetensors, supernet.safetensors → ranges.json
-    → ledger.log, searcher.json → stitches/<digest>/, tickets/<id>/ → front.json → report.html
+    → ledger.log, searcher.json → stitches/<digest>/, tickets/<id>/, finalists/<id>/ → front.json → report.html
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         RunError: the file is missing or damaged.
     """
     try:
-        with safetensors.safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except (OSError, safetensors.SafetensorError) as error:
         raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error

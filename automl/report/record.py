@@ -28,8 +28,8 @@ class Member:
         searched: values that the search saw, by objective.
         measured: values of the final measurement, by objective: ``{"value": v, "low": l, "high": h}``.
         test: quality on the test part, measured once.
-        kind: ``"subnet"``, ``"stitch"`` or ``"ticket"``.
-        origin: where a stitch or ticket comes from.
+        kind: ``"subnet"``, ``"stitch"``, ``"ticket"`` or ``"finalist"``.
+        origin: where a network of another kind than ``"subnet"`` comes from.
         predicted: for objectives that were predicted during the search ``{"value": v, "low": l, "high": h, "agrees": a}``.
     """
 
@@ -75,6 +75,7 @@ class RunRecord:
         training: one record per epoch.
         skeleton: slots of the search space as a mapping; None for spaces without slots.
         exports: manifests of exported models, by path relative to the run folder.
+        finalists: what was trained alone: one object of ``finalists/<id>/result.json`` each, by id.
     """
 
     folder: Path
@@ -88,6 +89,7 @@ class RunRecord:
     training: list[dict[str, Any]]
     skeleton: dict[str, Any] | None
     exports: dict[str, dict[str, Any]]
+    finalists: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -180,6 +182,7 @@ def read_run(folder: Path, *, trials: bool = True) -> RunRecord:
         training=_epochs(folder / "training.json", training),
         skeleton=_skeleton(folder, job),
         exports=_read_exports(folder),
+        finalists=[_read_object(path) for path in sorted(folder.glob("finalists/*/result.json"))],
     )
 
 

@@ -17,6 +17,7 @@ from automl.objectives.units import BUILT_IN_UNITS, format_duration
 from automl.report.axis import TEST_ERROR, Axis
 from automl.report.drawing import draw_network, family_colours
 from automl.report.families import family_section_body
+from automl.report.finalists import finalist_section_body
 from automl.report.growth import Growth
 from automl.report.layout import read_layout
 from automl.report.record import Member, RunRecord
@@ -32,6 +33,7 @@ __all__ = [
     "export_section",
     "failure_section",
     "family_section",
+    "finalist_section",
     "front_section",
     "growth_section",
     "notes_section",
@@ -162,6 +164,11 @@ def stitching_section(record: RunRecord) -> str:
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
     return section("stitching", "Stitches beside their anchors", body)
+
+
+def finalist_section(record: RunRecord) -> str:
+    """Architectures that were trained alone, beside what they are with the weights of the supernet."""
+    return section("finalists", "Finalists, trained alone", finalist_section_body(record))
 
 
 def architecture_section(record: RunRecord, picked: Member | None) -> str:

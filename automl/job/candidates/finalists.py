@@ -49,22 +49,22 @@ class Finalists(CandidateKind):
         entrants, problems = [], []
         for base in chosen_finalists(history, slots, job.finalists.members):
             try:
-                shared = base.details["measured"]
-                result = train_finalist(opened, base.architecture, _training(job), shared, progress, stop)
+                families = _families(base.architecture, slots)
+                result = train_finalist(opened, base, families, _training(job), progress, stop)
             except (InterruptedJobError, RunError):
                 raise
             except Exception as error:  # of a network that a plugin made; the others are trained all the same
                 reason = str(error).strip().splitlines() or [type(error).__name__]
                 problems.append(f"no finalist of {base.architecture.id}: {reason[0]}")
                 continue
-            origin = {key: result[key] for key in ("member", "weights", "best_epoch", "shared")}
+            origin = {key: result[key] for key in ("member", "families", "weights", "best_epoch", "shared")}
             entrants.append(
                 Entrant(
                     self.name,
                     result["id"],
                     measurement_after(opened, base, result["measured"]),
                     partial(finalist_network, opened, result["id"]),
-                    {**origin, "families": _families(base.architecture, slots)},
+                    origin,
                 )
             )
         return entrants, problems

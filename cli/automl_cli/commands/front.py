@@ -89,6 +89,7 @@ def front(
 def print_front(record: RunRecord, *, limit: int | None) -> None:
     """Prints the table of a front and the notes of its search."""
     from automl.report import front_table
+    from automl.report.finalists import compare_finalists
     from automl.report.stitching import compare_stitches, stitch_table
 
     results().print(front_table(record, limit=limit))
@@ -96,6 +97,9 @@ def print_front(record: RunRecord, *, limit: int | None) -> None:
     if comparison is not None:
         results().print(stitch_table(comparison, record.axes))
         print_result(f"Line:   {comparison.sentence}")
+    finalists = compare_finalists(record)
+    if finalists is not None:
+        print_table("Finalists, trained alone", finalists.heads, finalists.rows, right=finalists.numbers)
     for note in record.notes:
         print_result(f"Note:   {note}")
 
@@ -119,8 +123,9 @@ def show_families(record: RunRecord, *, as_json: bool) -> None:
 
 
 def front_summary(record: RunRecord) -> dict[str, Any]:
-    """Returns the front as JSON values, for stitched networks with their comparison."""
+    """Returns the front as JSON values, for stitched networks with their comparison, and all that was trained alone."""
     from automl.report.stitching import compare_stitches
 
     comparison = compare_stitches(record)
-    return {**record.summary, **({"stitching": comparison.to_json()} if comparison is not None else {})}
+    stitching = {"stitching": comparison.to_json()} if comparison is not None else {}
+    return {**record.summary, **stitching, **({"finalists": record.finalists} if record.finalists else {})}

@@ -64,7 +64,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="KINDS",
-            help="Kinds of network in the front, with commas between: subnets,stitches,tickets; subnets.",
+            help="Kinds of network in the front, with commas between: subnets,stitches,tickets,finalists; subnets.",
         ),
     ] = None,
     memory_limit: Annotated[
