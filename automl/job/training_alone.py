@@ -19,6 +19,8 @@ from automl.training.progress import Progress
 
 __all__ = ["BestEpoch", "train_alone"]
 
+_ABOUT: Final = "best_epoch"
+
 
 def train_alone(
     alone: Supernet,
@@ -94,10 +96,11 @@ class BestEpoch:
         self.latest = [float(number) for number in self._rank(model)]
         if not all(map(math.isfinite, self.latest)):
             return
-        if self._path.is_file() and json.loads(read_metadata(self._path)["rank"]) <= self.latest:
+        if self._path.is_file() and self.result()["rank"] <= self.latest:
             return
-        texts = {"epoch": epoch, "rank": self.latest, "facts": dict(facts)}
-        write_weights(self._path, model, {name: json.dumps(value) for name, value in texts.items()})
+        content = {"epoch": epoch, "rank": self.latest, "facts": dict(facts)}
+        # One text: several would be in another order in each file, and equal results are to be equal files.
+        write_weights(self._path, model, {_ABOUT: json.dumps(content)})
 
     def result(self) -> dict[str, Any]:
         """Returns epoch, rank and facts of the network in the file.
@@ -108,4 +111,5 @@ class BestEpoch:
         """
         if not self._path.is_file():
             raise TrainingError("no epoch gave finite numbers on the validation part; lower the learning rate.")
-        return {name: json.loads(text) for name, text in read_metadata(self._path).items()}
+        content: dict[str, Any] = json.loads(read_metadata(self._path)[_ABOUT])
+        return content

@@ -97,7 +97,7 @@ def chosen_finalists(
         seen |= own
     chosen = chosen[:members]
     known = {m.architecture for m in chosen}
-    rest = [m for m in searched_front(history) if m.architecture not in known]
+    rest = [m for m in searched_front(ranked) if m.architecture not in known]
     return [*chosen, *(rest[place] for place in spread(len(rest), members - len(chosen)))]
 
 
