@@ -81,13 +81,14 @@ class FinalistsConfig(BaseModel):
         description="architectures that are trained alone: the best with each family, then members of the searched front, "
         "spread over it by cost",
     )
-    weights: Literal["inherited", "new"] = Field(
-        "inherited", description="start from the weights of the supernet, or from new ones"
+    weights: Literal["inherited", "new"] | None = Field(
+        None,
+        description="start from the weights of the supernet, or from new ones; left out: what suits the task, mostly 'inherited'",
     )
     training: dict[str, Any] = Field(
         default_factory=dict,
-        description="settings of the training that differ from those of the run; inherited weights have at most 20 epochs "
-        "and a quarter of the learning rate if left out",
+        description="settings of the training that differ from those of the run; if left out, inherited weights have "
+        "at most 20 epochs and a quarter of the learning rate, new ones half of it",
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from torch import nn
 
@@ -46,6 +46,7 @@ def train_finalist(
     opened: OpenRun,
     base: Measurement,
     families: Mapping[str, Sequence[str]],
+    weights: Literal["inherited", "new"],
     config: TrainingConfig,
     progress: Progress,
     stop: Callable[[], bool],
@@ -58,6 +59,7 @@ def train_finalist(
         opened: the run, locked by this process.
         base: what the search has measured of the architecture.
         families: its families by slot, for the record.
+        weights: what it starts from.
         config: the training.
         progress: shown the steps.
         stop: asked after each step.
@@ -70,7 +72,7 @@ def train_finalist(
         TrainingError: training diverged again and again.
         RunError: the folder belongs to other weights, or cannot be written.
     """
-    run, weights, architecture = opened.run, opened.run.job.finalists.weights, base.architecture
+    run, architecture = opened.run, base.architecture
     settings = json.dumps([weights, config.model_dump(mode="json"), run.job.seed], sort_keys=True)
     identity = f"{architecture.id}-{hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()}"
     name, folder = f"{FOLDER}/{identity}/{_RESULT}", run.path(FOLDER) / identity

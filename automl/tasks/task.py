@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -57,10 +57,13 @@ class Task(ABC):
         sample_shape: shape of one sample without the batch axis.
         fingerprint: digest of the data; equal for equal data, whatever their path.
         split: indices of the samples in each of the parts train, validation and test.
+        finalist_weights: what a network that is trained alone after a search starts from, unless a job says it: the weights of
+            the supernet, or new ones where a trained supernet knows the training samples by heart.
     """
 
     options_model: ClassVar[type[BaseModel]]
     signal: ClassVar[str]
+    finalist_weights: ClassVar[Literal["inherited", "new"]] = "inherited"
     input_width: SizeLike
     outputs: int
     sample_shape: tuple[int, ...]

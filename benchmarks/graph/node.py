@@ -5,8 +5,7 @@
 Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
 splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
-the best on the validation part of eight finalists that are trained alone: the best measured candidates with a family that no
-better one has.
+the best on the validation part of its finalists, which are trained alone.
 Where a paper gives settings for a data set (``RECIPES``), its network is trained with these. Accuracies are of the test part, in
 per cent (ROC-AUC for minesweeper and tolokers).
 Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.jsonl`` as they are
@@ -38,12 +37,16 @@ from automl_graph.tasks import NodeClassification
 from torch import Tensor, nn
 
 from automl.host import Family, Host
-from automl.job import load_supernet, make_evaluator, open_ledger, run_job
+from automl.job import open_ledger, run_job
+from automl.job.finalist import finalist_network
+from automl.job.opened import open_run
 from automl.job_config import JobConfig
 from automl.objectives import Candidate, build_objective
 from automl.objectives.params import count_params
+from automl.progress import SilentProgress
+from automl.report import read_run
 from automl.space import Architecture
-from automl.supernet import Supernet, load_skeleton
+from automl.supernet import Supernet
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rows import Rows, machine
@@ -250,57 +253,58 @@ def alone(row: Row, family: Family, host: Host) -> Iterator[Row]:
 
 
 def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
-    """Runs a search; yields its best member with the weights of the supernet, then trained alone."""
+    """Runs a search; yields its best member with the weights of the supernet, then the best finalist on the validation part."""
     source = DATASETS[row.data]
-    started = time.process_time()
     steps = 10
     job = JobConfig(
         space="graph/homophily" if source.homophilous else "graph/heterophily",
         data=str(DATA / source.path),
         objectives=[source.metric, "macs"],
         trials=trials,
+        candidates=["subnets", "finalists"],
+        finalists={"members": FINALISTS},
         seed=row.seed,
         training={"epochs": max(1, row.epochs // steps)},
         task_options={**task_options(row.data, row.seed), "steps_per_epoch": min(steps, row.epochs)},
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = run_job(job, Path(folder) / "run", host=host)
-        spent = time.process_time() - started
-        supernet, task, parts = load_supernet(run, host)
-        with open_ledger(run, parts, supernet, read_only=True) as ledger:
-            ranked = sorted((m for m in ledger.read() if m.values is not None), key=lambda m: m.values or ())
-        architectures = [measurement.architecture for measurement in ranked]
-        candidate, _ = make_evaluator(run, parts, supernet, task).candidate(architectures[0])
-    shared = measured(row, host, candidate.model, task, None)
-    yield Row(**{**asdict(shared), "train_seconds": spent, "note": _families(architectures[0])})
+        clock = Clock()
+        run = run_job(job, Path(folder) / "run", host=host, progress=clock)
+        opened = open_run(run, host)
+        with open_ledger(run, opened.parts, opened.supernet, read_only=True) as ledger:
+            best = min((m for m in ledger.read() if m.values is not None), key=lambda m: m.values or ()).architecture
+        candidate, _ = opened.evaluator.candidate(best)
+        shared = measured(row, host, candidate.model, opened.task, None)
+        spent = clock.at_finalists - clock.started
+        yield Row(**{**asdict(shared), "train_seconds": spent, "note": _families(best)})
 
-    recipe, _ = recipe_of(row.data, row.model, row.epochs)
-    finalists: list[Row] = []
-    for architecture in _finalists(architectures):
-        torch.manual_seed(row.seed)
-        model = load_skeleton(job.space, host).build(task, host).extract(architecture)  # with weights of its own
-        trained = train_alone(model, task, recipe, seed=row.seed)
-        again = Row(
-            row.data, f"{SEARCH}, trained alone", row.seed, row.epochs, row.metric, note=_families(architecture)
-        )
-        finalists.append(measured(again, host, model, task, trained))
-    yield max(finalists, key=lambda finalist: finalist.validation or 0.0)
+        finalists = read_run(run.folder, trials=False).finalists
+        winner = min(finalists, key=lambda found: found["measured"][row.metric]["value"])
+        network = finalist_network(opened, winner["id"]).candidate
+        steps_to_best = winner["best_epoch"] * job.task_options["steps_per_epoch"]
+        again = Row(row.data, f"{SEARCH}, trained alone", row.seed, row.epochs, row.metric)
+        alone = measured(again, host, network.model, opened.task, None)
+        note = _families(opened.supernet.space.architecture(winner["architecture"]))
+        spent = clock.ended - clock.started
+        yield Row(**{**asdict(alone), "best_epoch": steps_to_best, "train_seconds": spent, "note": note})
+
+
+class Clock(SilentProgress):
+    """CPU seconds at the beginning of a job, of its finalists, and of its latest stage."""
+
+    def __init__(self) -> None:
+        self.started = self.ended = time.process_time()
+        self.at_finalists = 0.0
+
+    def begin(self, stage: str, total: int | None, unit: str, completed: int = 0) -> None:
+        """Reads the clock."""
+        self.ended = time.process_time()
+        if stage.endswith("alone") and not self.at_finalists:
+            self.at_finalists = self.ended
 
 
 def _families(architecture: Architecture) -> str:
     return ", ".join(sorted({str(value) for name, value in architecture.items() if name.endswith("choice")}))
-
-
-def _finalists(architectures: Sequence[Architecture]) -> list[Architecture]:
-    """The best with each family, the best first."""
-    found: dict[Architecture, None] = {}
-    known: set[str] = set()
-    for architecture in architectures:
-        own = set(_families(architecture).split(", "))
-        if own - known:
-            found[architecture] = None
-        known |= own
-    return list(found)[:FINALISTS]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -30,6 +30,7 @@ from automl.training import TrainingConfig
 __all__ = ["Finalists", "chosen_finalists"]
 
 _EPOCHS: Final = 20
+_RATE_SHARE: Final = 0.5
 
 
 @final
@@ -39,18 +40,20 @@ class Finalists(CandidateKind):
     name: ClassVar[str] = "finalist"
 
     def check(self, job: JobConfig, host: Host) -> None:
-        _training(job)
+        _training(job, job.finalists.weights or "inherited")
 
     def enter(
         self, opened: OpenRun, history: Sequence[Measurement], progress: Progress, stop: Callable[[], bool]
     ) -> tuple[list[Entrant], list[str]]:
         job = opened.run.job
+        weights = job.finalists.weights or opened.task.finalist_weights
+        config = _training(job, weights)
         slots = family_slots(opened.supernet.network, opened.supernet.space)
         entrants, problems = [], []
         for base in chosen_finalists(history, slots, job.finalists.members):
             try:
                 families = _families(base.architecture, slots)
-                result = train_finalist(opened, base, families, _training(job), progress, stop)
+                result = train_finalist(opened, base, families, weights, config, progress, stop)
             except (InterruptedJobError, RunError):
                 raise
             except Exception as error:  # of a network that a plugin made; the others are trained all the same
@@ -110,10 +113,13 @@ def _families(architecture: Architecture, slots: Mapping[str, FamilySlot]) -> di
     return {name: families for name, families in found.items() if families}
 
 
-def _training(job: JobConfig) -> TrainingConfig:
-    """Inherited weights are trained on as those of a ticket are; new ones as the supernet was."""
-    settings, own = job.finalists, job.training
-    if settings.weights == "inherited":
-        changes = {"epochs": min(_EPOCHS, own.epochs), **settings.training}
-        return training_after(own, changes, where="finalists.training")
-    return parse_options(TrainingConfig, {**own.model_dump(), **settings.training}, "finalists.training")
+def _training(job: JobConfig, weights: str) -> TrainingConfig:
+    """Inherited weights are trained on as those of a ticket are; new ones as the supernet was.
+
+    A step of a supernet sums the gradients of several networks, mostly; one of a network alone has half of its learning rate.
+    """
+    settings, own, where = job.finalists, job.training, "finalists.training"
+    if weights == "inherited":
+        return training_after(own, {"epochs": min(_EPOCHS, own.epochs), **settings.training}, where)
+    suited = {"learning_rate": own.learning_rate * _RATE_SHARE}
+    return parse_options(TrainingConfig, {**own.model_dump(), **suited, **settings.training}, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, final
+from typing import Any, ClassVar, Final, Literal, NamedTuple, final
 
 import numpy as np
 import torch
@@ -63,6 +63,7 @@ class NodeClassification(Task):
 
     options_model: ClassVar[type[BaseModel]] = NodeOptions
     signal: ClassVar[str] = "graph"
+    finalist_weights: ClassVar[Literal["inherited", "new"]] = "new"
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
