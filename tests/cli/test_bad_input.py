@@ -46,6 +46,15 @@ CASES: list[tuple[str, str]] = [
     ("search --set patience.trials=0", "job.patience.trials"),
     ("search --set failures_in_a_row=0", "job.failures_in_a_row"),
     ("search --set trials=-1", "job.trials"),
+    ("search --candidates finalists", "name 'subnets', too"),
+    ("search --candidates subnets,finalist", "finalist"),
+    ("search --set finalists.members=0", "job.finalists.members: 0 is not valid"),
+    ("search --set finalists.weight=new", "job.finalists.weight: unknown option 'weight'. Did you mean 'weights'"),
+    ("search --set finalists.weights=old", "job.finalists.weights: 'old' is not valid"),
+    (
+        "search --candidates subnets,finalists --set finalists.training.epoch=3",
+        "finalists.training.epoch: unknown option 'epoch'. Did you mean 'epochs'",
+    ),
     # components
     ("search --space image/tny", "unknown space 'image/tny'. Did you mean 'image/tiny'"),
     ("search --searcher evolutoin", "unknown searcher 'evolutoin'. Did you mean 'evolution'"),
