@@ -1,4 +1,4 @@
-"""One front for subnets, stitches and tickets: how they are made, measured alike, stopped, resumed and exported."""
+"""One front for subnets, stitches, tickets and finalists: how they are made, measured alike, stopped, resumed and exported."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ def job(folder: Path, **settings: Any) -> JobConfig:
         "space": str(folder / "small.yaml"),
         "data": str(folder / "data.npz"),
         "objectives": ["error", "macs"],
-        "candidates": ["subnets", "stitches", "tickets"],
+        "candidates": ["subnets", "stitches", "tickets", "finalists"],
         "tickets": {"members": 2, "sparsities": [0.7], "training": {"epochs": 1}},
         "stitches": {"trials": 6, "training": {"epochs": 1}},
+        "finalists": {"members": 2, "training": {"epochs": 1}},
         "trials": 6,
         "searcher": "random",
         "seed": 5,
@@ -107,7 +108,12 @@ def test_all_kinds_are_measured_and_the_front_is_the_best_of_all(
 ) -> None:
     front = finished.read_json("front.json")
     entrants = [e for kind in KINDS.values() for e in kind.enter(opened, history, SilentProgress(), never)[0]]
-    assert front["kinds"] == {"subnet": 6, "stitch": sum(e.kind == "stitch" for e in entrants), "ticket": 2}
+    assert front["kinds"] == {
+        "subnet": 6,
+        "stitch": sum(e.kind == "stitch" for e in entrants),
+        "ticket": 2,
+        "finalist": 2,
+    }
     assert front["kinds"]["stitch"] > 2
     assert [o["name"] for o in front["objectives"]] == ["error", "macs", "sparse-size"]
     values = np.array([e.measurement.values for e in entrants])
@@ -201,7 +207,7 @@ def comparable(front: dict[str, Any]) -> dict[str, Any]:
 def test_job_that_is_stopped_anywhere_goes_on_to_the_same_front(finished: Run, host: Host, tmp_path: Path) -> None:
     folder = tmp_path / "done"
     shutil.copytree(finished.folder, folder)
-    for name in ("stitches", "tickets"):
+    for name in ("stitches", "tickets", "finalists"):
         shutil.rmtree(folder / name)
     (folder / "front.json").unlink()
     stops = 0
@@ -224,7 +230,7 @@ def after(times: int) -> Callable[[], bool]:
 def test_killed_job_goes_on_to_the_same_front(finished: Run, host: Host, tmp_path: Path) -> None:
     folder = tmp_path / "done"
     shutil.copytree(finished.folder, folder)
-    for name in ("stitches", "tickets"):
+    for name in ("stitches", "tickets", "finalists"):
         shutil.rmtree(folder / name)
     (folder / "front.json").unlink()
     code = (
@@ -247,7 +253,7 @@ def test_killed_job_goes_on_to_the_same_front(finished: Run, host: Host, tmp_pat
 def test_every_kind_is_exported_to_every_format_and_proven(finished: Run, host: Host, tmp_path: Path) -> None:
     run = copied_with_all_kinds(finished, host, tmp_path)
     pytest.importorskip("onnx")
-    for kind in ("subnet", "stitch", "ticket"):
+    for kind in ("subnet", "stitch", "ticket", "finalist"):
         member = next(m for m in run.read_json("front.json")["members"] if m["kind"] == kind)
         (exported,) = export_picked(run, member["id"], ["pt2", "onnx", "safetensors"], host=host)
         assert set(exported.paths) == {"pt2", "onnx", "safetensors"}
