@@ -58,7 +58,7 @@ class Task(ABC):
         fingerprint: digest of the data; equal for equal data, whatever their path.
         split: indices of the samples in each of the parts train, validation and test.
         finalist_weights: what a network that is trained alone after a search starts from, unless a job says it: the weights of
-            the supernet, or new ones where a trained supernet knows the training samples by heart.
+            the supernet, or new ones where a trained supernet may know the training samples by heart.
     """
 
     options_model: ClassVar[type[BaseModel]]
