@@ -35,15 +35,15 @@ def _one_thread_each(request: pytest.FixtureRequest) -> None:
 
 
 _SERVER = """
-import json, os, sys
+import importlib, json, os, sys
 from automl_cli.main import main
-import torch, torch._dynamo, torch.export, optuna, lightning_fabric, torchmetrics, plotly, matplotlib.figure
-import scipy.optimize, scipy.stats, sklearn.gaussian_process
-import automl.job, automl.job.run, automl.assembling.customise, automl.stitching.job, automl.blockwise, automl.export
-for plugin in ("automl_vision", "automl_graph"):
+LIBRARIES = ["torch._dynamo", "torch.export", "lightning_fabric", "torchmetrics", "optuna", "plotly", "matplotlib.figure"]
+LIBRARIES += ["scipy.optimize", "scipy.stats", "sklearn.gaussian_process", "torch_geometric", "onnxscript"]
+LIBRARIES += ["automl.job.run", "automl.assembling.customise", "automl.stitching.job", "automl.blockwise", "automl.export"]
+for library in [*LIBRARIES, "automl_vision", "automl_graph.tasks"]:
     try:
-        __import__(plugin)
-    except ImportError:
+        importlib.import_module(library)
+    except ImportError:  # an extra that is not installed
         pass
 for line in sys.stdin:
     folder, arguments, environment, log = json.loads(line)
