@@ -35,7 +35,7 @@ def _one_thread_each(request: pytest.FixtureRequest) -> None:
 
 
 _SERVER = """
-import importlib, json, os, sys
+import gc, importlib, json, multiprocessing, os, sys
 from automl_cli.main import main
 LIBRARIES = ["torch._dynamo", "torch.export", "lightning_fabric", "torchmetrics", "optuna", "plotly", "matplotlib.figure"]
 LIBRARIES += ["scipy.optimize", "scipy.stats", "sklearn.gaussian_process", "torch_geometric", "onnxscript"]
@@ -45,21 +45,24 @@ for library in [*LIBRARIES, "automl_vision", "automl_graph.tasks"]:
         importlib.import_module(library)
     except ImportError:  # an extra that is not installed
         pass
+gc.collect()
+gc.freeze()  # a collection in a child would copy the memory that it shares with this process
+def command(folder, arguments, environment, log):
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    sys.argv[:] = ["automl", *arguments]
+    main()
 for line in sys.stdin:
-    folder, arguments, environment, log = json.loads(line)
-    child = os.fork()
-    if not child:
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(folder)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(output, stream)
-        sys.argv[:] = ["automl", *arguments]
-        main()
-    os.write(1, b"%d\\n" % child)
-    os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    child = multiprocessing.get_context("fork").Process(target=command, args=json.loads(line))
+    child.start()
+    os.write(1, b"%d\\n" % child.pid)
+    child.join()
+    os.write(1, b"%d\\n" % child.exitcode)
 """
 
 
