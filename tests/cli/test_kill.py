@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,69 +29,9 @@ SEARCH = ["search", "--space", "small.yaml", "--name", "done", "--seed", "4", "-
 SEARCH += ["--objective", "macs", "--epochs", "2", "--trials", "6", "--set", "evaluation.anchors=1"]
 SEARCH += ["--set", "training.validation_samples=32"]
 
-SERVER = """
-import json, os, sys
-from automl_cli.main import run
-import torch, sklearn.gaussian_process, optuna, lightning_fabric, plotly, matplotlib.figure, automl.assembling.customise
-import automl.job, automl.stitching.job, automl.blockwise, automl.export, automl_vision
-for line in sys.stdin:
-    folder, arguments, log = json.loads(line)
-    child = os.fork()
-    if not child:
-        os.chdir(folder)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(output, stream)
-        os._exit(run(arguments))
-    os.write(1, b"%d\\n" % child)
-    os.write(1, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-"""Forks a process for each command, so that imports are paid for once. Kills hit that process as they would any other."""
-
-
-class Commands:
-    """Runs commands in processes of their own."""
-
-    def __init__(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
-
-    def start(self, folder: Path, arguments: list[str]) -> int:
-        assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps([str(folder), arguments, str(folder / "log")]).encode() + b"\n")
-        self._server.stdin.flush()
-        return self._number()
-
-    def running(self) -> bool:
-        return not select.select([self._server.stdout], [], [], 0)[0]
-
-    def code(self) -> int:
-        """Waits for the command and returns how it ended."""
-        return self._number()
-
-    def _number(self) -> int:
-        assert self._server.stdout is not None
-        return int(self._server.stdout.readline())
-
-    def run(self, folder: Path, arguments: list[str]) -> None:
-        self.start(folder, arguments)
-        assert self.code() == 0, (folder / "log").read_text()
-
-    def close(self) -> None:
-        self._server.communicate()
-
 
 @pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    started = Commands()
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def finished(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a finished run in ``runs/done``."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.yaml").write_text(SPACE)
@@ -119,16 +54,14 @@ VARYING = {"seconds", "sha256"}
 """Times, and digests of safetensors files, whose headers are in no fixed order."""
 
 
-def kill_after(commands: Commands, folder: Path, arguments: list[str], pattern: str, delay: float) -> bool:
+def kill_after(commands: Any, folder: Path, arguments: list[str], pattern: str, delay: float) -> bool:
     """Starts a command and kills it a moment after a file that fits has changed; tells whether it still ran."""
     before = stamps(folder, pattern)
-    process = commands.start(folder, arguments)
+    commands.start(folder, arguments)
     while commands.running() and not set(stamps(folder, pattern).items()) - set(before.items()):
         time.sleep(0.002)
     time.sleep(delay)
-    if commands.running():
-        os.kill(process, signal.SIGKILL)
-    code = commands.code()
+    code = commands.kill()
     assert code in (0, -signal.SIGKILL), (folder / "log").read_text()
     return code != 0
 
@@ -184,7 +117,7 @@ STITCH += ["--last-stage", "--to", "safetensors", "--set", "training.validation_
     ids=["rank-check", "prune", "assemble", "stitch"],
 )
 def test_a_command_that_is_killed_and_given_again_leaves_what_an_undisturbed_one_does(
-    arguments: list[str], moments: list[str], commands: Commands, finished: Path, tmp_path: Path
+    arguments: list[str], moments: list[str], commands: Any, finished: Path, tmp_path: Path
 ) -> None:
     calm, rough = (shutil.copytree(finished, tmp_path / name) for name in ("calm", "rough"))
     commands.run(calm, arguments)

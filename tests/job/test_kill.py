@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 COMMAND = [
-    *(sys.executable, "-m", "automl_cli", "search", "--space", "image/tiny", "--name", "run", "--seed", "3"),
+    *("search", "--space", "image/tiny", "--name", "run", "--seed", "3"),
     *("--objective", "error", "--objective", "macs", "--epochs", "7", "--trials", "48"),
     *("--set", "evaluation.group=4", "--set", "training.validation_samples=64", "--set", "evaluation.anchors=1"),
 ]
@@ -24,10 +24,17 @@ KILLS_IN_TRAINING = 6
 KILLS_IN_SEARCH = 6
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with (folder / "output.log").open("ab") as log:
-        return subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=log, stderr=log)
+def _run_afresh(folder: Path) -> None:
+    """Runs the command in a fresh process: its imports, and the order of its sets, are no other's."""
+    done = subprocess.run(
+        [sys.executable, "-m", "automl_cli", *COMMAND],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -38,20 +45,19 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (status.st_mtime_ns, status.st_size)
 
 
-def _kill_after_progress(folder: Path, file: str, delays: Iterator[float], times: int) -> int:
+def _kill_after_progress(commands: Any, folder: Path, file: str, delays: Iterator[float], times: int) -> int:
     """Starts the command so often, each time killing it a random moment after the file has changed."""
     kills = 0
     while kills < times:
         before = _stamp(folder / "runs/run" / file)
-        process = _start(folder)
-        while process.poll() is None and _stamp(folder / "runs/run" / file) == before:
+        commands.start(folder, COMMAND)
+        while commands.running() and _stamp(folder / "runs/run" / file) == before:
             time.sleep(0.01)
         time.sleep(next(delays))
-        if process.poll() is not None:
-            assert process.returncode == 0, (folder / "output.log").read_text()
+        code = commands.kill()
+        assert code in (0, -signal.SIGKILL), (folder / "log").read_text()
+        if code == 0:
             break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
         kills += 1
     return kills
 
@@ -70,21 +76,21 @@ def _history(folder: Path) -> list[tuple[str, Any, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_a_run_that_is_killed_again_and_again_equals_one_that_never_was(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_again_and_again_equals_one_that_never_was(commands: Any, tmp_path: Path) -> None:
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     calm.mkdir()
     rough.mkdir()
-    process = _start(calm)
-    assert process.wait() == 0, (calm / "output.log").read_text()
+    _run_afresh(calm)
 
     rng = random.Random(5)
     in_training = _kill_after_progress(
-        rough, "training.ckpt", iter(lambda: rng.uniform(0, 0.8), None), KILLS_IN_TRAINING
+        commands, rough, "training.ckpt", iter(lambda: rng.uniform(0, 0.8), None), KILLS_IN_TRAINING
     )
-    in_search = _kill_after_progress(rough, "ledger.log", iter(lambda: rng.uniform(0, 0.3), None), KILLS_IN_SEARCH)
+    in_search = _kill_after_progress(
+        commands, rough, "ledger.log", iter(lambda: rng.uniform(0, 0.3), None), KILLS_IN_SEARCH
+    )
     assert in_training + in_search >= 10, (in_training, in_search)
-    process = _start(rough)
-    assert process.wait() == 0, (rough / "output.log").read_text()
+    _run_afresh(rough)
 
     for name in ("supernet.safetensors", "split.json"):
         assert (calm / "runs/run" / name).read_bytes() == (rough / "runs/run" / name).read_bytes(), name

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -268,24 +265,22 @@ def test_data_of_other_channels_are_refused(run: Run, host: Host, tmp_path: Path
 
 @pytest.mark.slow
 def test_pruning_killed_by_the_system_ends_with_the_same_masks_and_weights(
-    run: Run, host: Host, tmp_path: Path
+    commands: Any, run: Run, host: Host, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "automl_cli", "prune", "done", "--runs", str(tmp_path), "--pick", "best:error"]
+    command = ["prune", "done", "--runs", str(tmp_path), "--pick", "best:error"]
     command += ["--sparsity", "0.8", "--epochs", "15", "--set", "training.batch_size=16"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     kills = 0
     for moment in (0.0, 0.07):
         before = sum(p.stat().st_mtime_ns for p in tmp_path.glob("done/tickets/*/training.ckpt"))
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and before == sum(
+        commands.start(tmp_path, command)
+        while commands.running() and before == sum(
             p.stat().st_mtime_ns for p in tmp_path.glob("done/tickets/*/training.ckpt")
         ):
             time.sleep(0.005)
         time.sleep(moment)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
+        code = commands.kill()
+        assert code in (0, -signal.SIGKILL), (tmp_path / "log").read_text()
+        kills += code != 0
     assert kills
     request = PruneRequest("gradual", {"sparsity": 0.8}, {"epochs": 15, "batch_size": 16})
     (killed,) = prune_picked(run, "best:error", request, host=host)
