@@ -32,6 +32,8 @@ from torch import nn
 
 from automl.errors import ConfigError, DataError, SpaceError
 from automl.host import Host
+from automl.job import run_job
+from automl.job_config import JobConfig
 from automl.supernet import Supernet, build_supernet, load_skeleton
 
 SMALL = GeneratorOptions(latent=3, hidden=17, steps=5, batch_size=8)
@@ -330,3 +332,9 @@ def test_a_generator_needs_a_graph_to_learn_from() -> None:
         LocalAugmentation(4, 3, generator="trained")
     with pytest.raises(SpaceError, match="'trained', not for 'self'"):
         LocalAugmentation(4, 3, training={"steps": 3})
+
+
+def test_consistency_refuses_a_task_with_a_single_output(tmp_path: Path) -> None:
+    job = {"space": "graph/link-prediction", "data": "karate", "strategy": "consistency", "trials": 2}
+    with pytest.raises(ConfigError, match="this task has a single output; take 'single-path'"):
+        run_job(JobConfig(**job, training={"epochs": 1}), tmp_path / "run", host=Host.load())

@@ -26,7 +26,7 @@ class Consistency(Strategy):
         temperature: of the sharpening, above 0.
 
     Raises:
-        ConfigError: an option is out of its range.
+        ConfigError: an option is out of its range; in a step, the task has one output, which is no choice between classes.
 
     Source:
         Liu et al. 2022, arXiv:2109.03856, section 3.3.
@@ -46,6 +46,10 @@ class Consistency(Strategy):
         self._temperature: Final = temperature
 
     def step(self, context: StepContext) -> dict[str, float]:
+        if context.outputs < 2:
+            raise ConfigError(
+                "strategy 'consistency': it compares probabilities of classes; this task has a single output; take 'single-path'."
+            )
         architecture = context.sample()
         outputs = [context.forward(architecture) for _ in range(self._draws)]
         supervised = torch.stack([context.loss(output) for output in outputs]).mean()
