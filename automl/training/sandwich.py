@@ -24,7 +24,8 @@ class Sandwich(Strategy):
     """Trains the largest, the smallest and a few random subnetworks on every batch.
 
     The largest learns from the targets, with label smoothing; all others learn from its soft outputs for the same
-    batch. Pushing both ends of the space pushes everything between them.
+    batch. Pushing both ends of the space pushes everything between them. Where families compete for a slot, each step draws
+    some and trains the sandwich that has them, so that no family is starved and none learns from another.
 
     Args:
         random: random subnetworks per step, next to the largest and the smallest.
@@ -41,7 +42,7 @@ class Sandwich(Strategy):
         self._distillation: Final = distillation
 
     def step(self, context: StepContext) -> dict[str, float]:
-        students = [context.smallest, *(context.sample() for _ in range(self._random))]
+        students = [context.smallest, *(context.sample_between() for _ in range(self._random))]
         # In a small space a draw may be the largest itself, which has nothing to learn from its own outputs.
         students = [student for student in students if student != context.largest]
         share = 1 / (1 + len(students))

@@ -1,0 +1,82 @@
+"""Turns of the families that compete in a supernet: which of them a training step is about.
+
+The largest subnetwork of a space has one family in each slot, so a strategy that trains it in every step would train this family
+many times as often as the others, and let them learn from it alone. Here each step draws a family for every block of every slot,
+all alike likely, and its smallest, largest and random subnetworks have these. Without competing families nothing is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import numpy as np
+
+from automl.space import Architecture, Scalar
+from automl.space.draws import allowed, draw_among
+from automl.supernet import Supernet, family_slots
+
+__all__ = ["FamilyTurn", "FamilyTurns"]
+
+
+@final
+class FamilyTurns:
+    """Draws the families of one step after the other.
+
+    A choice between a block and nothing, such as whether to squeeze and excite, is no competition: the larger of the two is the
+    larger network. Families compete where at least two of them have weights.
+
+    Args:
+        supernet: the network under training.
+    """
+
+    def __init__(self, supernet: Supernet) -> None:
+        self.space: Final = supernet.space
+        self.smallest: Final = self.space.smallest()
+        self.largest: Final = self.space.largest()
+        slots = family_slots(supernet.network, self.space).values()
+        self._dimensions: Final = [
+            name for slot in slots if sum(count > 0 for count in slot.weights.values()) > 1 for name in slot.dimensions
+        ]
+
+    def draw(self, rng: np.random.Generator) -> FamilyTurn:
+        """Returns the families of a step; advances ``rng`` only where families compete."""
+        families: dict[str, Scalar] = {}
+        for name in self._dimensions:
+            choices = self.space.dimensions[name].choices
+            families[name] = choices[int(rng.integers(len(choices)))]
+        return FamilyTurn(self, families)
+
+
+@final
+class FamilyTurn:
+    """The families of one step, and the subnetworks that have them.
+
+    Args:
+        turns: what drew them.
+        families: the family of each block, by dimension.
+
+    Attributes:
+        smallest: smallest subnetwork with these families; of the whole space where no families compete.
+        largest: largest subnetwork with these families, or of the whole space.
+    """
+
+    def __init__(self, turns: FamilyTurns, families: dict[str, Scalar]) -> None:
+        self._space: Final = turns.space
+        self._families: Final = families
+        self.smallest: Final = self._end(0) or turns.smallest
+        self.largest: Final = self._end(-1) or turns.largest
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Returns a random subnetwork with these families; a random one of the whole space if the space forbids them."""
+        drawn = None
+        if self._families:
+            choices = {name: dimension.choices for name, dimension in self._space.dimensions.items()}
+            drawn = draw_among(self._space, choices | {n: (family,) for n, family in self._families.items()}, rng)
+        return self._space.sample(rng) if drawn is None else drawn
+
+    def _end(self, position: int) -> Architecture | None:
+        """The end of the space with these families; None without families, or where the space forbids the combination."""
+        if not self._families:
+            return None
+        values = {name: dimension.choices[position] for name, dimension in self._space.dimensions.items()}
+        return allowed(self._space, values | self._families)
