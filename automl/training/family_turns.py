@@ -1,18 +1,19 @@
 """Turns of the families that compete in a supernet: which of them a training step is about.
 
 The largest subnetwork of a space has one family in each slot, so a strategy that trains it in every step would train this family
-many times as often as the others, and let them learn from it alone. Here each step draws a family for every block of every slot,
-all alike likely, and its smallest, largest and random subnetworks have these. Without competing families nothing is drawn.
+many times as often as the others. Here each step draws a family for every block of every slot, all alike likely, and its smallest
+and largest subnetworks have these. Without competing families nothing is drawn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, final
 
 import numpy as np
 
 from automl.space import Architecture, Scalar
-from automl.space.draws import allowed, draw_among
+from automl.space.draws import allowed
 from automl.supernet import Supernet, family_slots
 
 __all__ = ["FamilyTurn", "FamilyTurns"]
@@ -58,25 +59,18 @@ class FamilyTurn:
     Attributes:
         smallest: smallest subnetwork with these families; of the whole space where no families compete.
         largest: largest subnetwork with these families, or of the whole space.
+        families: the family of each block, by dimension; empty where no families compete.
     """
 
-    def __init__(self, turns: FamilyTurns, families: dict[str, Scalar]) -> None:
+    def __init__(self, turns: FamilyTurns, families: Mapping[str, Scalar]) -> None:
         self._space: Final = turns.space
-        self._families: Final = families
+        self.families: Final = families
         self.smallest: Final = self._end(0) or turns.smallest
         self.largest: Final = self._end(-1) or turns.largest
 
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Returns a random subnetwork with these families; a random one of the whole space if the space forbids them."""
-        drawn = None
-        if self._families:
-            choices = {name: dimension.choices for name, dimension in self._space.dimensions.items()}
-            drawn = draw_among(self._space, choices | {n: (family,) for n, family in self._families.items()}, rng)
-        return self._space.sample(rng) if drawn is None else drawn
-
     def _end(self, position: int) -> Architecture | None:
         """The end of the space with these families; None without families, or where the space forbids the combination."""
-        if not self._families:
+        if not self.families:
             return None
         values = {name: dimension.choices[position] for name, dimension in self._space.dimensions.items()}
-        return allowed(self._space, values | self._families)
+        return allowed(self._space, values | dict(self.families))

@@ -87,13 +87,14 @@ class StepContext:
         """The largest architecture of the space; where families compete, of those that this step is about."""
         return self._turn.largest
 
-    def sample(self) -> Architecture:
-        """Returns a random architecture of the whole space."""
-        return self.supernet.space.sample(self.rng)
+    @property
+    def families_compete(self) -> bool:
+        """Whether ``largest`` is of other families in other steps, and so trained in a few steps only."""
+        return bool(self._turn.families)
 
-    def sample_between(self) -> Architecture:
-        """Returns a random architecture between ``smallest`` and ``largest``, of the same families where these compete."""
-        return self._turn.sample(self.rng)
+    def sample(self) -> Architecture:
+        """Returns a random architecture of the space, of any families."""
+        return self.supernet.space.sample(self.rng)
 
     def shares(self, count: int) -> list[StepContext]:
         """Returns contexts of ``count`` equal parts of the batch, for strategies that accumulate gradients.
