@@ -27,6 +27,7 @@ from automl.supernet import Supernet, family_slots
 from automl.supernet.families import top_choices
 from automl.tasks import Batch, StepScale, Task
 from automl.training.config import TrainingConfig
+from automl.training.family_turns import FamilyTurns
 from automl.training.strategy import StepContext, Strategy
 
 __all__ = ["FamilyMemory", "extrapolate", "predict_families", "step_bytes", "weight_bytes"]
@@ -149,8 +150,7 @@ def step_bytes(supernet: Supernet, task: Task, batch: Batch, *, strategy: Strate
         task=task,
         batch=own,
         rng=np.random.default_rng(seed),
-        smallest=supernet.space.smallest(),
-        largest=supernet.space.largest(),
+        turn=FamilyTurns(supernet).draw(np.random.default_rng(seed)),
         label_smoothing=0.0,
         progress=0.0,
         validation=lambda: [own],

@@ -51,8 +51,10 @@ def stratified(space: SearchSpace, n: int, *, seed: int, cost: Cost | None = Non
     """Returns up to ``n`` distinct architectures whose costs are spread evenly between those of the two ends.
 
     Plain random architectures crowd in the middle, since extremes of many dimensions rarely meet. Here each candidate has
-    a level between 0 and 1 of its own, by which its ordinal dimensions are drawn, so candidates of every size occur; for
-    each of ``n`` equally wide strata of cost the one nearest to its middle is taken.
+    a level between 0 and 1 of its own, by which its ordinal dimensions are drawn, so candidates of every size occur. One is
+    taken of each of ``n`` equally wide strata of cost: the one with the most kinds of network that were not taken before,
+    of equals the one nearest to the middle. Kinds are the choices of categorical dimensions that others depend on, such as the
+    family of a block; a kind that was never measured is one that a predictor knows nothing of.
 
     Args:
         space: the search space.
@@ -81,12 +83,20 @@ def stratified(space: SearchSpace, n: int, *, seed: int, cost: Cost | None = Non
     bounds = _costs(space, ends(space), cost)
     costs = _costs(space, candidates, cost)
     low, high = min(bounds.min(), costs.min(initial=np.inf)), max(bounds.max(), costs.max(initial=-np.inf))
+    wanted = min(n, len(candidates))
+    half = (high - low) / (2 * n)
+    kinds, worth = _kinds(space, rows)
+    missing = kinds.any(axis=0)
     chosen: list[int] = []
     free = np.ones(len(candidates), dtype=np.bool_)
-    for middle in low + (high - low) * (np.arange(min(n, len(candidates))) + 0.5) / n:
-        nearest = int(np.where(free, np.abs(costs - middle), np.inf).argmin())
-        free[nearest] = False
-        chosen.append(nearest)
+    for middle in low + (high - low) * (np.arange(wanted) + 0.5) / n:
+        distance = np.where(free, np.abs(costs - middle), np.inf)
+        # Outside the stratum the nearest is taken, whatever it is.
+        new = np.where(distance <= half, (kinds & missing) @ worth, 0)
+        best = int(np.lexsort((distance, -new, ~free))[0])
+        free[best] = False
+        missing &= ~kinds[best]
+        chosen.append(best)
     chosen.sort(key=lambda position: (costs[position], position))
     return [candidates[position] for position in chosen]
 
@@ -219,6 +229,17 @@ def _of_every_size(space: SearchSpace, n: int, rng: np.random.Generator) -> Inde
     rows = rows[unseen.new(rows)]
     unseen.add_rows(rows)
     return np.concatenate([rows, unseen.draw(rng, n - len(rows))])
+
+
+def _kinds(space: SearchSpace, rows: IndexMatrix) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Returns which row has which choice of the categorical dimensions that others depend on, and how many depend on it."""
+    columns, worth = [np.zeros((len(rows), 0), dtype=np.bool_)], []
+    for i, (name, dimension) in enumerate(space.dimensions.items()):
+        dependent = space.graph.out_degree(name)
+        if dependent and not isinstance(dimension, Ordinal):
+            columns.append(rows[:, i, None] == np.arange(len(dimension.choices)))
+            worth += [dependent] * len(dimension.choices)
+    return np.concatenate(columns, axis=1), np.array(worth, dtype=np.int64)
 
 
 def _costs(space: SearchSpace, architectures: Sequence[Architecture], cost: Cost | None) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ from automl.tasks import Batch
 from automl.testing.active_weights import active_weights
 from automl.testing.check import Check, expect
 from automl.testing.toy_task import ToyTask, toy_supernet
-from automl.training import StepContext, Strategy, TrainingConfig
+from automl.training import FamilyTurns, StepContext, Strategy, TrainingConfig
 
 __all__ = ["strategy_checks"]
 
@@ -183,8 +183,7 @@ def _context(
         task=task,
         batch=batch,
         rng=rng,
-        smallest=supernet.space.smallest(),
-        largest=supernet.space.largest(),
+        turn=FamilyTurns(supernet).draw(rng),
         label_smoothing=0.1,
         progress=progress,
         validation=lambda: list(task.batches("validation", _CONFIG.batch_size)),

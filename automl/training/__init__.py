@@ -12,6 +12,7 @@ from automl._lazy import lazy_names
 if TYPE_CHECKING:
     from automl.training.compressor import Compressor, TrainingPlan
     from automl.training.config import TrainingConfig
+    from automl.training.family_turns import FamilyTurns
     from automl.training.loop import train
     from automl.training.mixture import Mixture
     from automl.training.progress import Progress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Compressor",
+    "FamilyTurns",
     "Mixture",
     "Progress",
     "Progressive",
@@ -40,6 +42,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Compressor": "automl.training.compressor",
+        "FamilyTurns": "automl.training.family_turns",
         "Mixture": "automl.training.mixture",
         "Progress": "automl.training.progress",
         "Progressive": "automl.training.progressive",

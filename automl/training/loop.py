@@ -26,6 +26,7 @@ from automl.training.compressor import Compressor, TrainingPlan
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
 from automl.training.family_count import FamilyCount
+from automl.training.family_turns import FamilyTurns
 from automl.training.identity import training_identity
 from automl.training.memory_order import order_weights, strided_pointwise_guarded
 from automl.training.optimisers import build_optimiser
@@ -154,8 +155,7 @@ class _Training:
         self._schedule_notes: Final = notes
         self._families: Final = FamilyCount(supernet)
         self._validation: Final = AnchorValidation(supernet, task, config, seed)
-        self._smallest: Final = supernet.space.smallest()
-        self._largest: Final = supernet.space.largest()
+        self._turns: Final = FamilyTurns(supernet)
 
     def run(self) -> list[dict[str, Any]]:
         state, config = self._state, self._config
@@ -182,7 +182,7 @@ class _Training:
         if config.channels_last:
             # Weights read from a file are in the usual order, and kernels of the two orders round differently.
             order_weights(self._supernet, torch.contiguous_format)
-        self._supernet.activate(self._largest)
+        self._supernet.activate(self._turns.largest)
         return state.history
 
     def _epoch(self) -> None:
@@ -245,8 +245,7 @@ class _Training:
             task=self._task,
             batch=batch,
             rng=state.strategy_rng,
-            smallest=self._smallest,
-            largest=self._largest,
+            turn=self._turns.draw(state.strategy_rng),
             label_smoothing=config.label_smoothing,
             progress=self._plan.progress(state.step),
             validation=lambda: self._validation_batches,

@@ -26,9 +26,14 @@ class Sandwich(Strategy):
     The largest learns from the targets, with label smoothing; all others learn from its soft outputs for the same
     batch. Pushing both ends of the space pushes everything between them.
 
+    Where families compete for a slot, each step draws some and trains the smallest and the largest subnetwork that have them, so
+    that no family is starved. All subnetworks then learn from the targets: the largest with these families was hardly trained
+    more often than its students, and what it does not know yet would be all they hear.
+
     Args:
         random: random subnetworks per step, next to the largest and the smallest.
-        distillation: let the smaller ones learn from the largest; otherwise all learn from the targets.
+        distillation: let the smaller ones learn from the largest, where no families compete; otherwise all learn from the
+            targets.
 
     Raises:
         ConfigError: ``random`` is negative or no whole number.
@@ -54,7 +59,8 @@ class Sandwich(Strategy):
 
     def _teach(self, context: StepContext, student: Architecture, teacher: Tensor, share: float) -> float:
         outputs = context.forward(student)
-        loss = context.distillation_loss(outputs, teacher) if self._distillation else context.loss(outputs)
+        distilled = self._distillation and not context.families_compete
+        loss = context.distillation_loss(outputs, teacher) if distilled else context.loss(outputs)
         context.backward(loss * share)
         return loss.item()
 

@@ -21,6 +21,7 @@ from automl.space import Architecture
 from automl.supernet import Supernet, auxiliary_losses
 from automl.tasks.task import Batch, Task
 from automl.training.config import TrainingConfig
+from automl.training.family_turns import FamilyTurn
 
 __all__ = ["StepContext", "Strategy"]
 
@@ -34,8 +35,7 @@ class StepContext:
         task: gives the losses.
         batch: the samples of this step.
         rng: source of all choices of the strategy; advanced by ``sample``.
-        smallest: smallest architecture of the space.
-        largest: largest architecture of the space.
+        turn: the families that this step is about, with the smallest and the largest subnetwork that have them.
         label_smoothing: share of the target spread over all classes.
         progress: share of the training that is done before this step, at least 0 and below 1.
         validation: gives the batches of the validation part.
@@ -51,8 +51,7 @@ class StepContext:
         task: Task,
         batch: Batch,
         rng: np.random.Generator,
-        smallest: Architecture,
-        largest: Architecture,
+        turn: FamilyTurn,
         label_smoothing: float,
         progress: float,
         validation: Callable[[], Sequence[Batch]],
@@ -63,8 +62,7 @@ class StepContext:
         self.supernet: Final = supernet
         self.batch: Final = batch
         self.rng: Final = rng
-        self.smallest: Final = smallest
-        self.largest: Final = largest
+        self._turn: Final = turn
         self._task: Final = task
         self.progress: Final = progress
         self._label_smoothing: Final = label_smoothing
@@ -79,8 +77,23 @@ class StepContext:
         """Width of the output of the task, such as its number of classes."""
         return self._task.outputs
 
+    @property
+    def smallest(self) -> Architecture:
+        """The smallest architecture of the space; where families compete, of those that this step is about."""
+        return self._turn.smallest
+
+    @property
+    def largest(self) -> Architecture:
+        """The largest architecture of the space; where families compete, of those that this step is about."""
+        return self._turn.largest
+
+    @property
+    def families_compete(self) -> bool:
+        """Whether ``largest`` is of other families in other steps, and so trained in a few steps only."""
+        return bool(self._turn.families)
+
     def sample(self) -> Architecture:
-        """Returns a random architecture of the space."""
+        """Returns a random architecture of the space, of any families."""
         return self.supernet.space.sample(self.rng)
 
     def shares(self, count: int) -> list[StepContext]:
@@ -99,8 +112,7 @@ class StepContext:
             task=self._task,
             batch=batch,
             rng=self.rng,
-            smallest=self.smallest,
-            largest=self.largest,
+            turn=self._turn,
             label_smoothing=self._label_smoothing,
             progress=self.progress,
             validation=self._validation,

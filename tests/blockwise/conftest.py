@@ -14,7 +14,7 @@ from automl.blockwise import Blockwise
 from automl.supernet import Stage, Supernet
 from automl.tasks import ImageClassification, ImageOptions, stratified_split
 from automl.tasks.image_data import ImageData
-from automl.training import StepContext, TrainingConfig
+from automl.training import FamilyTurns, StepContext, TrainingConfig
 
 
 class TwoStages(nn.Module):
@@ -95,8 +95,7 @@ def context() -> Callable[..., StepContext]:
             task=task,
             batch=next(task.train_batches(rng, 16)),
             rng=rng,
-            smallest=supernet.space.smallest(),
-            largest=supernet.space.largest(),
+            turn=FamilyTurns(supernet).draw(rng),
             label_smoothing=0.0,
             progress=progress,
             validation=lambda: list(task.batches("validation", 16)),

@@ -60,6 +60,25 @@ def test_without_a_cost_the_encoding_decides() -> None:
     assert gaps.max() < 3 * np.median(gaps)
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_family_is_among_the_first_where_others_depend_on_it(seed: int) -> None:
+    families = [f"family{i}" for i in range(11)]
+    space = SearchSpace.build(
+        {
+            "family": Categorical(*families),
+            "colour": Categorical(*"abcdefghijklmnopqrstuvwxyz"),
+            **{f"width{i}": Ordinal(4, 8, 16) for i in range(6)},
+            **{f"hidden{i}": Ordinal(2, 3, 5) for i in range(11)},
+        },
+        conditions={f"hidden{i}": {"family": family} for i, family in enumerate(families)},
+    )
+    found = stratified(space, 16, seed=seed)
+    assert {architecture["family"] for architecture in found} == set(families)
+    sizes = [space.encode([architecture]).mean() for architecture in found]
+    assert sizes == sorted(sizes)
+    assert max(sizes) - min(sizes) > 0.5 * (space.encode([space.largest()]).mean() - space.encode([space.smallest()]).mean())
+
+
 def test_equal_seeds_give_equal_sets() -> None:
     space = large_space()
     first, again, other = (initial_architectures(space, 9, seed=seed) for seed in (4, 4, 5))

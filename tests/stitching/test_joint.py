@@ -13,7 +13,7 @@ from automl.stitching.joint import StitchJoint
 from automl.supernet import Supernet
 from automl.tasks import Batch
 from automl.tasks.image_classification import ImageClassification
-from automl.training import StepContext
+from automl.training import FamilyTurns, StepContext
 
 
 class _Loss:
@@ -31,8 +31,7 @@ def _context(supernet: Supernet, batch: Batch, rng: np.random.Generator) -> Step
         task=_Loss(),  # type: ignore[arg-type]
         batch=batch,
         rng=rng,
-        smallest=supernet.space.smallest(),
-        largest=supernet.space.largest(),
+        turn=FamilyTurns(supernet).draw(rng),
         label_smoothing=0.0,
         progress=0.0,
         validation=list,

@@ -16,7 +16,7 @@ from automl.supernet import Supernet
 from automl.tasks import ImageClassification, ImageOptions, stratified_split
 from automl.tasks.image_data import ImageData
 from automl.tasks.task import Task
-from automl.training import StepContext, TrainingConfig
+from automl.training import FamilyTurns, StepContext, TrainingConfig
 
 
 def build_supernet(seed: int = 0, *, dropout: float = 0.2) -> Supernet:
@@ -67,14 +67,12 @@ class Spy:
         self.batch = next(task.batches("train", samples))
         self.ran: list[Architecture] = []
         self.seen: list[int] = []
-        space = supernet.space
         self.context = StepContext(
             supernet=supernet,
             task=task,
             batch=self.batch,
             rng=np.random.default_rng(seed),
-            smallest=space.smallest(),
-            largest=space.largest(),
+            turn=FamilyTurns(supernet).draw(np.random.default_rng(seed)),
             label_smoothing=label_smoothing,
             progress=progress,
             validation=lambda: list(task.batches("validation", samples)),

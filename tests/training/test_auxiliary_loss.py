@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from automl.supernet import Supernet, add_auxiliary_loss, auxiliary_losses, collects_auxiliary_losses
 from automl.testing.toy_task import ToyTask, toy_supernet
-from automl.training import Sandwich, SinglePath, StepContext, Strategy, TrainingConfig, train
+from automl.training import FamilyTurns, Sandwich, SinglePath, StepContext, Strategy, TrainingConfig, train
 
 
 class Penalised(nn.Module):
@@ -40,8 +40,7 @@ def context(supernet: Supernet) -> StepContext:
         task=task,
         batch=next(task.train_batches(np.random.default_rng(0), 16)),
         rng=np.random.default_rng(1),
-        smallest=supernet.space.smallest(),
-        largest=supernet.space.largest(),
+        turn=FamilyTurns(supernet).draw(np.random.default_rng(1)),
         label_smoothing=0.0,
         progress=0.0,
         validation=list,

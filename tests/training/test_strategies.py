@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from automl.errors import ConfigError
-from automl.training import Sandwich, SinglePath, StepContext
+from automl.supernet import Supernet
+from automl.training import Sandwich, SinglePath
 
 
 def test_single_path_trains_one_subnetwork_and_reaches_all_of_them(spy):
@@ -87,25 +88,13 @@ def test_no_gradient_flows_back_through_the_teacher(spy):
     assert through is None
 
 
-def test_sandwich_works_on_a_space_of_one_architecture(spy):
-    case = spy()
-    only = case.context.largest
-    narrow = StepContext(
-        supernet=case.supernet,
-        task=case.context._task,
-        batch=case.batch,
-        rng=np.random.default_rng(0),
-        smallest=only,
-        largest=only,
-        label_smoothing=0.0,
-        progress=0.0,
-        validation=list,
-        forward=case.forward,
-        backward=lambda loss: loss.backward(),
-    )
-    losses = Sandwich(random=0).step(narrow)
+def test_sandwich_works_on_a_space_of_one_architecture(spy, new_supernet):
+    wide = new_supernet(dropout=0.0)
+    only = {name: [dimension.choices[-1]] for name, dimension in wide.space.dimensions.items()}
+    case = spy(supernet=Supernet(wide.network, only=only))
+    losses = Sandwich(random=0).step(case.context)
     assert losses["loss"] == losses["smallest"] == losses["mean"]
-    assert case.ran == [only]
+    assert case.ran == [case.context.largest]
 
 
 def test_same_generator_same_choices(spy):

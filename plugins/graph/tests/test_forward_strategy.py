@@ -18,7 +18,7 @@ from automl.errors import ConfigError
 from automl.host import Host
 from automl.supernet import Supernet, load_skeleton
 from automl.tasks import Task
-from automl.training import StepContext, TrainingConfig
+from automl.training import FamilyTurns, StepContext, TrainingConfig
 
 HOST = Host.load(entry_points=False, plugins=[plugin])
 
@@ -38,7 +38,7 @@ def prepared_for_links() -> tuple[Supernet, LinkPrediction]:
 def step(supernet: Supernet, task: Task, strategy: Forward, progress: float) -> dict[str, float]:
     context = StepContext(
         supernet=supernet, task=task, batch=next(iter(task.train_batches(np.random.default_rng(0), 4))),
-        rng=np.random.default_rng(1), smallest=supernet.space.smallest(), largest=supernet.space.largest(),
+        rng=np.random.default_rng(1), turn=FamilyTurns(supernet).draw(np.random.default_rng(1)),
         label_smoothing=0.0, progress=progress, validation=list, forward=supernet, backward=lambda loss: loss.backward(),
     )  # fmt: skip
     return dict(strategy.step(context))
