@@ -211,7 +211,9 @@ def recipe_of(name: str, model: str, epochs: int) -> tuple[Recipe, dict[str, Any
     source = DATASETS[name]
     published = RECIPES.get((name, model))
     if published is None:
-        return Recipe(epochs=epochs, weight_decay=source.weight_decay, select=source.metric), {"dropout": source.dropout}
+        return Recipe(epochs=epochs, weight_decay=source.weight_decay, select=source.metric), {
+            "dropout": source.dropout
+        }
     select = "loss" if source.fixed else source.metric  # as the paper of the fixed splits' recipes has it
     recipe = Recipe(
         epochs=epochs, weight_decay=published.weight_decay, learning_rate=published.learning_rate, select=select

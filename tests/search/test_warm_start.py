@@ -76,7 +76,9 @@ def test_every_family_is_among_the_first_where_others_depend_on_it(seed: int) ->
     assert {architecture["family"] for architecture in found} == set(families)
     sizes = [space.encode([architecture]).mean() for architecture in found]
     assert sizes == sorted(sizes)
-    assert max(sizes) - min(sizes) > 0.5 * (space.encode([space.largest()]).mean() - space.encode([space.smallest()]).mean())
+    assert max(sizes) - min(sizes) > 0.5 * (
+        space.encode([space.largest()]).mean() - space.encode([space.smallest()]).mean()
+    )
 
 
 def test_equal_seeds_give_equal_sets() -> None:
