@@ -173,7 +173,7 @@ def weight_bytes(module: nn.Module, config: TrainingConfig) -> int:
     """Returns the bytes that training holds for weights: themselves, gradients, optimiser state and moving average."""
     weights = sum(parameter.nbytes for parameter in module.parameters())
     buffers = sum(buffer.nbytes for buffer in module.buffers())
-    state = 2 if config.optimiser == "adamw" else int(config.momentum > 0)
+    state = 2 if config.optimiser != "sgd" else int(config.momentum > 0)
     return weights * (2 + state + (config.ema > 0)) + buffers
 
 

@@ -16,8 +16,10 @@ class TrainingConfig(BaseModel):
 
     epochs: int = Field(40, ge=1, description="passes over the training part")
     batch_size: int = Field(64, ge=2, description="samples per step, over all processes together")
-    optimiser: Literal["adamw", "sgd"] = Field(
-        "adamw", description="AdamW, or stochastic gradient descent with Nesterov momentum"
+    optimiser: Literal["adamw", "adam", "sgd"] = Field(
+        "adamw",
+        description="AdamW; Adam, whose decay is a part of the gradient, as the recipes of graph networks have it; or stochastic "
+        "gradient descent with Nesterov momentum",
     )
     learning_rate: float = Field(
         0.02, gt=0, description="highest learning rate, reached after the warm-up; a cosine takes it to zero"

@@ -59,7 +59,7 @@ def prune(model, task, config, pruner, folder, **options):
     return prune_network(model, task, config, compressor=pruner, folder=folder, seed=5, device="cpu", **options)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize("name", PRUNERS)
 def test_masked_weights_and_their_averages_are_zero_after_every_step(
     name, optimiser, new_mlp, digits, config, tmp_path

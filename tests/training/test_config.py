@@ -28,7 +28,7 @@ from automl.training import TrainingConfig
         ({"clip_norm": -1}, "greater than or equal to 0"),
         ({"max_retries": -1}, "greater than or equal to 0"),
         ({"divergence_factor": 1}, "greater than 1"),
-        ({"optimiser": "adam"}, "input should be 'adamw' or 'sgd'"),
+        ({"optimiser": "adan"}, "input should be 'adamw', 'adam' or 'sgd'"),
         ({"precision": "8"}, "'32-true', '16-mixed' or 'bf16-mixed'"),
         ({"lerning_rate": 0.1}, "training.lerning_rate: unknown option 'lerning_rate'. Did you mean 'learning_rate'?"),
     ],

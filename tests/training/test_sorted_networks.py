@@ -242,7 +242,7 @@ def test_a_space_without_order_is_refused():
         SortedNetworks().prepare(Supernet(choice), TrainingConfig())
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize("skip", [True, False])
 def test_weights_outside_of_all_drawn_members_stay_only_if_asked_for(skip, optimiser, new_task, tmp_path):
     supernet = perceptron()
