@@ -88,7 +88,7 @@ class FinalistsConfig(BaseModel):
     training: dict[str, Any] = Field(
         default_factory=dict,
         description="settings of the training that differ from those of the run; if left out, inherited weights have "
-        "at most 20 epochs and a quarter of the learning rate, new ones half of it",
+        "at most 20 epochs and a quarter of the learning rate, new ones half of it or what suits the task",
     )
 
 

@@ -59,11 +59,14 @@ class Task(ABC):
         split: indices of the samples in each of the parts train, validation and test.
         finalist_weights: what a network that is trained alone after a search starts from, unless a job says it: the weights of
             the supernet, or new ones where a trained supernet may know the training samples by heart.
+        finalist_training: settings of the training of such a network from new weights that differ from those of the run, unless
+            a job says them.
     """
 
     options_model: ClassVar[type[BaseModel]]
     signal: ClassVar[str]
     finalist_weights: ClassVar[Literal["inherited", "new"]] = "inherited"
+    finalist_training: ClassVar[Mapping[str, Any]] = {}
     input_width: SizeLike
     outputs: int
     sample_shape: tuple[int, ...]

@@ -14,9 +14,9 @@ def build_optimiser(module: nn.Module, config: TrainingConfig) -> torch.optim.Op
     """Returns the optimiser of a training.
 
     Vectors (biases, scales of normalisations) are not decayed: Loshchilov and Hutter's decay shrinks what multiplies
-    inputs, and a vector does not. The fused kernel of Adam and AdamW updates all parameters in one call; under 16-bit precision it would
-    unscale gradients itself, which rules out clipping, so the plain one is used there. That of SGD takes no parameters whose
-    first gradient comes later than that of others, as happens where a step trains a part of a supernet.
+    inputs, and a vector does not. The fused kernel of Adam and AdamW updates all parameters in one call; under 16-bit precision
+    it would unscale gradients itself, which rules out clipping, so the plain one is used there. That of SGD takes no parameters
+    whose first gradient comes later than that of others, as happens where a step trains a part of a supernet.
 
     Source:
         AdamW: Loshchilov, Hutter 2019, arXiv:1711.05101, algorithm 2; Adam with decay in the gradient: the same.

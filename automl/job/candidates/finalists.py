@@ -40,14 +40,14 @@ class Finalists(CandidateKind):
     name: ClassVar[str] = "finalist"
 
     def check(self, job: JobConfig, host: Host) -> None:
-        _training(job, job.finalists.weights or "inherited")
+        _training(job, job.finalists.weights or "inherited", {})
 
     def enter(
         self, opened: OpenRun, history: Sequence[Measurement], progress: Progress, stop: Callable[[], bool]
     ) -> tuple[list[Entrant], list[str]]:
         job = opened.run.job
         weights = job.finalists.weights or opened.task.finalist_weights
-        config = _training(job, weights)
+        config = _training(job, weights, opened.task.finalist_training)
         slots = family_slots(opened.supernet.network, opened.supernet.space)
         entrants, problems = [], []
         for base in chosen_finalists(history, slots, job.finalists.members):
@@ -113,8 +113,8 @@ def _families(architecture: Architecture, slots: Mapping[str, FamilySlot]) -> di
     return {name: families for name, families in found.items() if families}
 
 
-def _training(job: JobConfig, weights: str) -> TrainingConfig:
-    """Inherited weights are trained on as those of a ticket are; new ones as the supernet was.
+def _training(job: JobConfig, weights: str, of_task: Mapping[str, Any]) -> TrainingConfig:
+    """Inherited weights are trained on as those of a ticket are; new ones as the supernet was, or as suits the task.
 
     A step of a supernet sums the gradients of several networks, mostly; one of a network alone has half of its learning rate.
     """
@@ -122,4 +122,4 @@ def _training(job: JobConfig, weights: str) -> TrainingConfig:
     if weights == "inherited":
         return training_after(own, {"epochs": min(_EPOCHS, own.epochs), **settings.training}, where)
     suited = {"learning_rate": own.learning_rate * _RATE_SHARE}
-    return parse_options(TrainingConfig, {**own.model_dump(), **suited, **settings.training}, where)
+    return parse_options(TrainingConfig, {**own.model_dump(), **suited, **of_task, **settings.training}, where)

@@ -64,6 +64,8 @@ class NodeClassification(Task):
     options_model: ClassVar[type[BaseModel]] = NodeOptions
     signal: ClassVar[str] = "graph"
     finalist_weights: ClassVar[Literal["inherited", "new"]] = "new"
+    # The kind of recipe that graph networks are published with; see docs/methods/one-front.md for what it gave.
+    finalist_training: ClassVar[Mapping[str, Any]] = {"optimiser": "adam", "learning_rate": 0.01, "weight_decay": 0.005}
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
