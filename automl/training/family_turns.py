@@ -1,8 +1,9 @@
 """Turns of the families that compete in a supernet: which of them a training step is about.
 
-The largest subnetwork of a space has one family in each slot, so a strategy that trains it in every step would train this family
-many times as often as the others. Here each step draws a family for every block of every slot, all alike likely, and its smallest
-and largest subnetworks have these. Without competing families nothing is drawn.
+The largest subnetwork of a space has one family in each slot, so a strategy that trains it in every step trains this family
+many times as often as the others. Here each step draws a family for every block of the slot, all alike likely, and its smallest
+and largest subnetworks have these. Without competing families nothing is drawn; nor where they compete in several slots: there
+are too many combinations to meet any of them twice, and a largest subnetwork that is trained in every step is worth more.
 """
 
 from __future__ import annotations
@@ -35,12 +36,11 @@ class FamilyTurns:
         self.smallest: Final = self.space.smallest()
         self.largest: Final = self.space.largest()
         slots = family_slots(supernet.network, self.space).values()
-        self._dimensions: Final = [
-            name for slot in slots if sum(count > 0 for count in slot.weights.values()) > 1 for name in slot.dimensions
-        ]
+        competing = [slot.dimensions for slot in slots if sum(count > 0 for count in slot.weights.values()) > 1]
+        self._dimensions: Final = competing[0] if len(competing) == 1 else ()
 
     def draw(self, rng: np.random.Generator) -> FamilyTurn:
-        """Returns the families of a step; advances ``rng`` only where families compete."""
+        """Returns the families of a step; advances ``rng`` only where families compete in one slot."""
         families: dict[str, Scalar] = {}
         for name in self._dimensions:
             choices = self.space.dimensions[name].choices
@@ -57,13 +57,13 @@ class FamilyTurn:
         families: the family of each block, by dimension.
 
     Attributes:
-        smallest: smallest subnetwork with these families; of the whole space where no families compete.
-        largest: largest subnetwork with these families, or of the whole space.
-        families: the family of each block, by dimension; empty where no families compete.
+        smallest: smallest subnetwork with these families; of the whole space where none are drawn.
+        largest: largest subnetwork with these families; of the whole space where none are drawn.
+        families: the family of each block, by dimension; empty where none are drawn.
     """
 
     def __init__(self, turns: FamilyTurns, families: Mapping[str, Scalar]) -> None:
-        self._space: Final = turns.space
+        self.turns: Final = turns
         self.families: Final = families
         self.smallest: Final = self._end(0) or turns.smallest
         self.largest: Final = self._end(-1) or turns.largest
@@ -72,5 +72,5 @@ class FamilyTurn:
         """The end of the space with these families; None without families, or where the space forbids the combination."""
         if not self.families:
             return None
-        values = {name: dimension.choices[position] for name, dimension in self._space.dimensions.items()}
-        return allowed(self._space, values | dict(self.families))
+        values = {name: dimension.choices[position] for name, dimension in self.turns.space.dimensions.items()}
+        return allowed(self.turns.space, values | dict(self.families))

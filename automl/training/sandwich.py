@@ -26,13 +26,13 @@ class Sandwich(Strategy):
     The largest learns from the targets, with label smoothing; all others learn from its soft outputs for the same
     batch. Pushing both ends of the space pushes everything between them.
 
-    Where families compete for a slot, each step draws some and trains the smallest and the largest subnetwork that have them, so
+    Where families compete for one slot, each step draws some and trains the smallest and the largest subnetwork that have them, so
     that no family is starved. All subnetworks then learn from the targets: the largest with these families was hardly trained
     more often than its students, and what it does not know yet would be all they hear.
 
     Args:
         random: random subnetworks per step, next to the largest and the smallest.
-        distillation: let the smaller ones learn from the largest, where no families compete; otherwise all learn from the
+        distillation: let the smaller ones learn from the largest, where no families are drawn; otherwise all learn from the
             targets.
 
     Raises:
@@ -46,12 +46,13 @@ class Sandwich(Strategy):
         self._distillation: Final = distillation
 
     def step(self, context: StepContext) -> dict[str, float]:
-        students = [context.smallest, *(context.sample() for _ in range(self._random))]
+        turn = context.turn
+        students = [turn.smallest, *(context.sample() for _ in range(self._random))]
         # In a small space a draw may be the largest itself, which has nothing to learn from its own outputs.
-        students = [student for student in students if student != context.largest]
+        students = [student for student in students if student != turn.largest]
         share = 1 / (1 + len(students))
 
-        teacher = context.forward(context.largest)
+        teacher = context.forward(turn.largest)
         loss = context.loss(teacher)
         context.backward(loss * share)
         losses = [loss.item(), *(self._teach(context, student, teacher, share) for student in students)]
@@ -59,7 +60,7 @@ class Sandwich(Strategy):
 
     def _teach(self, context: StepContext, student: Architecture, teacher: Tensor, share: float) -> float:
         outputs = context.forward(student)
-        distilled = self._distillation and not context.families_compete
+        distilled = self._distillation and not context.turn.families
         loss = context.distillation_loss(outputs, teacher) if distilled else context.loss(outputs)
         context.backward(loss * share)
         return loss.item()

@@ -35,7 +35,8 @@ class StepContext:
         task: gives the losses.
         batch: the samples of this step.
         rng: source of all choices of the strategy; advanced by ``sample``.
-        turn: the families that this step is about, with the smallest and the largest subnetwork that have them.
+        turn: the families that this step is about, with the smallest and the largest subnetwork that have them; those of the
+            whole space are ``smallest`` and ``largest`` of the context.
         label_smoothing: share of the target spread over all classes.
         progress: share of the training that is done before this step, at least 0 and below 1.
         validation: gives the batches of the validation part.
@@ -62,7 +63,9 @@ class StepContext:
         self.supernet: Final = supernet
         self.batch: Final = batch
         self.rng: Final = rng
-        self._turn: Final = turn
+        self.turn: Final = turn
+        self.smallest: Final = turn.turns.smallest
+        self.largest: Final = turn.turns.largest
         self._task: Final = task
         self.progress: Final = progress
         self._label_smoothing: Final = label_smoothing
@@ -76,21 +79,6 @@ class StepContext:
     def outputs(self) -> int:
         """Width of the output of the task, such as its number of classes."""
         return self._task.outputs
-
-    @property
-    def smallest(self) -> Architecture:
-        """The smallest architecture of the space; where families compete, of those that this step is about."""
-        return self._turn.smallest
-
-    @property
-    def largest(self) -> Architecture:
-        """The largest architecture of the space; where families compete, of those that this step is about."""
-        return self._turn.largest
-
-    @property
-    def families_compete(self) -> bool:
-        """Whether ``largest`` is of other families in other steps, and so trained in a few steps only."""
-        return bool(self._turn.families)
 
     def sample(self) -> Architecture:
         """Returns a random architecture of the space, of any families."""
@@ -112,7 +100,7 @@ class StepContext:
             task=self._task,
             batch=batch,
             rng=self.rng,
-            turn=self._turn,
+            turn=self.turn,
             label_smoothing=self._label_smoothing,
             progress=self.progress,
             validation=self._validation,
