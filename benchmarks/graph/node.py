@@ -4,7 +4,7 @@
 
 Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
-splits it also takes split s. ``search`` is one job: its best member on the validation part with the weights of the supernet, and
+splits it also takes split s. ``search`` is one job with the default options of the task: its best member on the validation part with the weights of the supernet, and
 the best on the validation part of its finalists, which are trained alone.
 Where a paper gives settings for a data set (``RECIPES``), its network is trained with these. Accuracies are of the test part, in
 per cent (ROC-AUC for minesweeper and tolokers).
@@ -258,6 +258,8 @@ def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
     """Runs a search; yields its best member with the weights of the supernet, then the best finalist on the validation part."""
     source = DATASETS[row.data]
     steps = 10
+    # Features as they are, the default of a job.
+    splits = {**task_options(row.data, row.seed), "steps_per_epoch": min(steps, row.epochs), "normalise": "none"}
     job = JobConfig(
         space="graph/homophily" if source.homophilous else "graph/heterophily",
         data=str(DATA / source.path),
@@ -267,7 +269,7 @@ def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
         finalists={"members": FINALISTS},
         seed=row.seed,
         training={"epochs": max(1, row.epochs // steps)},
-        task_options={**task_options(row.data, row.seed), "steps_per_epoch": min(steps, row.epochs)},
+        task_options=splits,
     )
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
