@@ -26,9 +26,9 @@ class Sandwich(Strategy):
     The largest learns from the targets, with label smoothing; all others learn from its soft outputs for the same
     batch. Pushing both ends of the space pushes everything between them.
 
-    Where families compete for one slot, each step draws some and trains the smallest and the largest subnetwork that have them, so
-    that no family is starved. All subnetworks then learn from the targets: the largest with these families was hardly trained
-    more often than its students, and what it does not know yet would be all they hear.
+    Where families compete for one slot, each step draws some and trains the smallest and the largest subnetwork that have
+    them, so that no family is starved. All subnetworks then learn from the targets: the largest with these families was hardly
+    trained more often than its students, and what it does not know yet would be all they hear.
 
     Args:
         random: random subnetworks per step, next to the largest and the smallest.

@@ -4,8 +4,8 @@
 
 Each family on ``graph`` signals is trained alone on the largest setting of its dimensions: blocks that are deep by themselves
 once, others twice, of width 64, then a linear classifier; heads as they are. Seed s draws weights and dropout; on graphs with ten
-splits it also takes split s. ``search`` is one job with the default options of the task: its best member on the validation part with the weights of the supernet, and
-the best on the validation part of its finalists, which are trained alone.
+splits it also takes split s. ``search`` is one job with the default options of the task: its best member on the validation part
+with the weights of the supernet, and the best on the validation part of its finalists, which are trained alone.
 Where a paper gives settings for a data set (``RECIPES``), its network is trained with these. Accuracies are of the test part, in
 per cent (ROC-AUC for minesweeper and tolokers).
 Families that plugins add are measured without a change here. Rows go to ``benchmarks/results/graph/node.jsonl`` as they are
