@@ -27,7 +27,7 @@ from automl.job.candidates import finalists as finalists_module
 from automl.job.candidates.all_kinds import KINDS
 from automl.job.candidates.finalists import chosen_finalists
 from automl.job.finalist import finalist_network
-from automl.job.opened import OpenRun, open_ledger, open_run
+from automl.job.opened import OpenRun, open_run
 from automl.job.pruning import PruneRequest
 from automl.job.training_alone import BestEpoch
 from automl.job_config import JobConfig, resolve_job
@@ -72,25 +72,9 @@ def job(folder: Path, **settings: Any) -> JobConfig:
 
 
 @pytest.fixture(scope="module")
-def host() -> Host:
-    return Host.load()
-
-
-@pytest.fixture(scope="module")
 def finished(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("jobs")
     return run_job(job(folder), folder / "runs" / "done", host=host)
-
-
-@pytest.fixture(scope="module")
-def opened(finished: Run, host: Host) -> OpenRun:
-    return open_run(finished, host)
-
-
-@pytest.fixture(scope="module")
-def history(opened: OpenRun) -> list[Measurement]:
-    with open_ledger(opened.run, opened.parts, opened.supernet, read_only=True) as ledger:
-        return ledger.read()
 
 
 def never() -> bool:
