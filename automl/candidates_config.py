@@ -90,6 +90,11 @@ class FinalistsConfig(BaseModel):
         description="settings of the training that differ from those of the run; if left out, inherited weights have "
         "at most 20 epochs and a quarter of the learning rate, new ones half of it or what suits the task",
     )
+    alternatives: list[dict[str, Any]] | None = Field(
+        None,
+        description="further trainings, by the settings that differ; each is tried for the better half of what was trained "
+        "alone. Left out: those that suit the task with new weights, often none",
+    )
 
 
 def with_sparse_size(settings: Mapping[str, Any], default: list[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ members of the reported front.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
@@ -61,12 +61,14 @@ class Task(ABC):
             the supernet, or new ones where a trained supernet may know the training samples by heart.
         finalist_training: settings of the training of such a network from new weights that differ from those of the run, unless
             a job says them.
+        finalist_alternatives: further settings of such a training, each of which is tried for the better half of these networks.
     """
 
     options_model: ClassVar[type[BaseModel]]
     signal: ClassVar[str]
     finalist_weights: ClassVar[Literal["inherited", "new"]] = "inherited"
     finalist_training: ClassVar[Mapping[str, Any]] = {}
+    finalist_alternatives: ClassVar[Sequence[Mapping[str, Any]]] = ()
     input_width: SizeLike
     outputs: int
     sample_shape: tuple[int, ...]

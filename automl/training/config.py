@@ -26,6 +26,12 @@ class TrainingConfig(BaseModel):
     )
     weight_decay: float = Field(0.02, ge=0, description="decay of weights; biases and scales are not decayed")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of 'sgd'")
+    dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="rate of all dropout layers that drop anything and whose rate is not searched; null: what the blocks say",
+    )
     warmup_epochs: float = Field(2, ge=0, description="epochs in which the learning rate rises linearly from zero")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     ema: float = Field(

@@ -25,6 +25,7 @@ from automl.training.checkpoint import read_checkpoint, write_checkpoint
 from automl.training.compressor import Compressor, TrainingPlan
 from automl.training.config import TrainingConfig
 from automl.training.divergence import DivergedError, DivergenceGuard
+from automl.training.dropout_rate import dropout_rate
 from automl.training.family_count import FamilyCount
 from automl.training.family_turns import FamilyTurns
 from automl.training.identity import training_identity
@@ -171,6 +172,7 @@ class _Training:
             _own_torch_generator(self._fabric.device),
             _modes_kept(self._supernet),
             strided_pointwise_guarded(self._supernet),
+            dropout_rate(self._supernet, config.dropout),
         ):
             while state.epoch < config.epochs:
                 try:

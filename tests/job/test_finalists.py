@@ -38,6 +38,7 @@ from automl.run_folder import Run
 from automl.search.measurement import Measurement
 from automl.space import Categorical, Ordinal, SearchSpace
 from automl.supernet import FamilySlot
+from automl.tasks import ImageClassification
 
 pytest.importorskip("automl_vision", reason="the spaces of these jobs use blocks of automl-vision")
 
@@ -62,7 +63,7 @@ def job(folder: Path, **settings: Any) -> JobConfig:
         "data": str(folder / "data.npz"),
         "objectives": ["error", "macs"],
         "candidates": ["subnets", "finalists"],
-        "finalists": {"members": 3, "training": {"epochs": 2}},
+        "finalists": {"members": 3, "training": {"epochs": 2}, "alternatives": [{"dropout": 0.3, "learning_rate": 0.03}]},
         "trials": 8,
         "searcher": "random",
         "seed": 5,
@@ -194,7 +195,7 @@ def test_finalists_enter_the_front_with_the_values_of_their_own_networks(
     finished: Run, opened: OpenRun, history: list[Measurement]
 ) -> None:
     front = finished.read_json("front.json")
-    assert front["kinds"] == {"subnet": 8, "finalist": 3}
+    assert front["kinds"] == {"subnet": 8, "finalist": 5}
     entrants, problems = KINDS["finalists"].enter(opened, history, SilentProgress(), never)
     assert not problems
     for entrant in entrants:
@@ -283,6 +284,25 @@ def test_job_that_is_killed_among_finalists_goes_on_to_the_same_ones(finished: R
     assert kept(folder) == kept(finished.folder)
 
 
+def test_the_better_half_is_trained_again_with_each_alternative(finished: Run) -> None:
+    first = [r for r in results(finished) if r["training"]["dropout"] is None]
+    again = [r for r in results(finished) if r["training"]["dropout"] == 0.3]
+    best = sorted((r["measured"]["error"]["value"], r["measured"]["macs"]["value"], r["member"]) for r in first)[:2]
+    assert {r["member"] for r in again} == {member for *_, member in best}
+    assert len(first) == 3 and len(again) == 2
+    assert {r["training"]["learning_rate"] for r in again} == {0.03}
+    assert all(r["training"]["epochs"] == 2 for r in results(finished))  # what all trainings have
+
+
+def test_a_task_has_alternatives_for_new_weights_only(host: Host, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(ImageClassification, "finalist_alternatives", ({"dropout": 0.4},))
+    for weights, expected in (("new", {None, 0.4}), ("inherited", {None})):
+        settings = {"members": 1, "weights": weights, "training": {"epochs": 1}}
+        run = run_job(job(tmp_path, finalists=settings), tmp_path / weights, host=host)
+        assert {r["training"]["dropout"] for r in results(run)} == expected
+        assert len({r["start"] for r in results(run)}) == 1
+
+
 def test_new_weights_are_drawn_from_seed_and_architecture(host: Host, tmp_path: Path) -> None:
     settings = {"members": 2, "weights": "new", "training": {"epochs": 1}}
     run = run_job(job(tmp_path, finalists=settings), tmp_path / "run", host=host)
@@ -308,7 +328,7 @@ def test_finalist_that_diverges_is_a_note_and_the_others_stay(host: Host, tmp_pa
 
     monkeypatch.setattr(finalists_module, "train_finalist", failing)
     front = run_job(job(tmp_path), tmp_path / "run", host=host).read_json("front.json")
-    assert front["kinds"] == {"subnet": 8, "finalist": 1}
+    assert front["kinds"] == {"subnet": 8, "finalist": 2}
     texts = [note["text"] for note in front["notes"] if note["kind"] == "candidates"]
     assert [text.split(": ", 1)[1] for text in texts] == ["training diverged in epoch 1", "of a plugin"]
 
@@ -378,7 +398,7 @@ def test_pruning_refuses_a_finalist_in_one_line(finished: Run, host: Host, tmp_p
 def test_report_shows_errors_with_shared_and_with_own_weights(finished: Run) -> None:
     comparison = compare_finalists(read_run(finished.folder))
     assert comparison is not None
-    assert len(comparison.rows) == 3
+    assert len(comparison.rows) == 5
     assert any("shared weights" in head for head in comparison.heads)
     page = (finished.folder / "report.html").read_text()
     assert '<section id="finalists">' in page
@@ -395,6 +415,8 @@ def test_report_shows_errors_with_shared_and_with_own_weights(finished: Run) -> 
         ({"finalists": {"members": 0}}, "finalists.members"),
         ({"finalists": {"weights": "inherit"}}, "finalists.weights.*inherited"),
         ({"finalists": {"training": {"epoch": 3}}}, "finalists.training.*epochs"),
+        ({"finalists": {"alternatives": [{}, {"dropouts": 0.5}]}}, "finalists.alternatives.*dropout"),
+        ({"finalists": {"alternatives": {"dropout": 0.5}}}, "finalists.alternatives"),
         ({"finalists": {"training": {"epochs": 0}}}, "finalists.training.*epochs"),
         ({"finalists": {"weights": "new", "training": {"learning_rate": -1}}}, "finalists.training.*learning_rate"),
     ],

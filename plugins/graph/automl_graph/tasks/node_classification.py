@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, final
 
@@ -66,6 +66,10 @@ class NodeClassification(Task):
     finalist_weights: ClassVar[Literal["inherited", "new"]] = "new"
     # The kind of recipe that graph networks are published with; see docs/methods/one-front.md for what it gave.
     finalist_training: ClassVar[Mapping[str, Any]] = {"optimiser": "adam", "learning_rate": 0.01, "weight_decay": 0.005}
+    finalist_alternatives: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"dropout": 0.8},
+        {"dropout": 0.8, "weight_decay": 0.02},
+    )
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
