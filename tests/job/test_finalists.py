@@ -63,7 +63,11 @@ def job(folder: Path, **settings: Any) -> JobConfig:
         "data": str(folder / "data.npz"),
         "objectives": ["error", "macs"],
         "candidates": ["subnets", "finalists"],
-        "finalists": {"members": 3, "training": {"epochs": 2}, "alternatives": [{"dropout": 0.3, "learning_rate": 0.03}]},
+        "finalists": {
+            "members": 3,
+            "training": {"epochs": 2},
+            "alternatives": [{"dropout": 0.3, "learning_rate": 0.03}],
+        },
         "trials": 8,
         "searcher": "random",
         "seed": 5,
@@ -289,7 +293,8 @@ def test_the_better_half_is_trained_again_with_each_alternative(finished: Run) -
     again = [r for r in results(finished) if r["training"]["dropout"] == 0.3]
     best = sorted((r["measured"]["error"]["value"], r["measured"]["macs"]["value"], r["member"]) for r in first)[:2]
     assert {r["member"] for r in again} == {member for *_, member in best}
-    assert len(first) == 3 and len(again) == 2
+    assert len(first) == 3
+    assert len(again) == 2
     assert {r["training"]["learning_rate"] for r in again} == {0.03}
     assert all(r["training"]["epochs"] == 2 for r in results(finished))  # what all trainings have
 
