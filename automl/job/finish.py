@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.errors import AutomlError
 from automl.job.candidates.all_kinds import KINDS
+from automl.job.candidates.finalists import Finalists
 from automl.job.candidates.kind import Entrant
 from automl.job.families import family_notes, family_table
 from automl.job.front import build_front
@@ -92,6 +93,7 @@ def finish_job(opened: OpenRun, history: History, progress: Progress, stop: Call
             "candidates": run.job.candidates,
         },
         "kinds": {KINDS[name].name: sum(e.kind == KINDS[name].name for e in entrants) for name in run.job.candidates},
+        "finalists": sorted(e.id for e in entrants if e.kind == Finalists.name),
         "trials": {**numbers, "seconds": round(sum(m.details.get("seconds", 0.0) for m in history), 3)},
     }
     run.write_json("front.json", content)

@@ -75,7 +75,8 @@ class RunRecord:
         training: one record per epoch.
         skeleton: slots of the search space as a mapping; None for spaces without slots.
         exports: manifests of exported models, by path relative to the run folder.
-        finalists: what was trained alone: one object of ``finalists/<id>/result.json`` each, by id.
+        finalists: what was trained alone: one object of ``finalists/<id>/result.json`` each, by id; those that competed for the
+            front, if there is one.
     """
 
     folder: Path
@@ -182,8 +183,18 @@ def read_run(folder: Path, *, trials: bool = True) -> RunRecord:
         training=_epochs(folder / "training.json", training),
         skeleton=_skeleton(folder, job),
         exports=_read_exports(folder),
-        finalists=[_read_object(path) for path in sorted(folder.glob("finalists/*/result.json"))],
+        finalists=_finalists(folder, summary),
     )
+
+
+def _finalists(folder: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that competed for the front; all that are finished as long as there is none.
+
+    A longer search may choose others, and those of a shorter one stay in the folder.
+    """
+    paths = sorted(folder.glob("finalists/*/result.json"))
+    entered = summary.get("finalists")
+    return [_read_object(path) for path in paths if entered is None or path.parent.name in entered]
 
 
 def _read_text(path: Path) -> str:

@@ -400,6 +400,16 @@ def test_pruning_refuses_a_finalist_in_one_line(finished: Run, host: Host, tmp_p
         prune_picked(run, member["id"], PruneRequest(), host=host)
 
 
+def test_finalists_of_an_earlier_shorter_search_are_not_listed(finished: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    ids = [r["id"] for r in results(finished)]
+    shutil.copytree(folder / "finalists" / ids[0], folder / "finalists" / "earlier")
+    assert [f["id"] for f in read_run(folder).finalists] == ids
+    (folder / "front.json").unlink()
+    assert len(read_run(folder).finalists) == len(ids) + 1  # while a job runs, what is finished
+
+
 def test_report_shows_errors_with_shared_and_with_own_weights(finished: Run) -> None:
     comparison = compare_finalists(read_run(finished.folder))
     assert comparison is not None
