@@ -163,7 +163,8 @@ def _refuse(
 ) -> NoReturn:
     known = {name: memory.predicted for name, memory in families.items() if memory.predicted is not None}
     least = min(known, key=known.__getitem__)
-    size = " and ".join(f"{number:,} {name}" for name, number in zip(scale.names, scale.whole, strict=True))
+    *first, last = (f"{number:,} {name}" for name, number in zip(scale.names, scale.whole, strict=True))
+    size = f"{', '.join(first)} and {last}" if first else last
     source = "memory_limit" if job.memory_limit is not None else "what is available now"
     raise ConfigError(
         f"{parts.data}: {what} of {job.space} fits into memory: a training step on {size} is predicted to take at least "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["typed_scale"]
 
-_FEWEST = 3
-"""Nodes of a type: one for each part."""
+_FEWEST: Final = 3
+"""Nodes of the classified type: one for each part."""
+
+_LARGER: Final = 4
+"""How many times larger samples may be, so that the rarest type keeps its proportion, too: 1, 2 and 4 nodes."""
 
 
 def typed_scale(batch: Batch, data: TypedData, make: Callable[[TypedData], HeteroNodeClassification]) -> StepScale:
     """Returns the scale of a step on one graph: nodes and edges of all types together.
 
-    Types and relations keep their proportions in all samples, but for types of very few nodes. A type without features has a
+    Types and relations keep their proportions in all samples, but for types of very few nodes: each has one at
+    least, so what is composed through these is predicted too high. A type without features has a
     learned row for each node, so weights grow with it; that is why each sample is a task of its own.
 
     Args:
@@ -40,8 +44,10 @@ def typed_scale(batch: Batch, data: TypedData, make: Callable[[TypedData], Heter
         samples = [StepSample(whole, batch)]
     else:
         samples = []
+        rarest = min(len(rows) for rows in x) * SIZES[0][0] / sum(whole)
+        times = min(max(1.0, 1 / rarest), _LARGER)
         for size, thinned in SIZES:
-            task = make(_smaller(data, x, edges, size, thinned=thinned))
+            task = make(_smaller(data, x, edges, round(times * size), thinned=thinned))
             own = next(task.train_batches(np.random.default_rng(0), 1))
             samples.append(StepSample(_size(own.inputs[: len(x)], own.inputs[len(x) :]), own, task))
     return StepScale(("nodes", "edges"), whole, sum(t.nbytes for t in batch.inputs), tuple(samples))
@@ -49,7 +55,9 @@ def typed_scale(batch: Batch, data: TypedData, make: Callable[[TypedData], Heter
 
 def _smaller(data: TypedData, x: Sequence[Tensor], edges: Sequence[Tensor], size: int, *, thinned: bool) -> TypedData:
     share = size / sum(_size(x, edges))
-    counts = [min(len(rows), max(_FEWEST, round(share * len(rows)))) for rows in x]
+    counts = [
+        min(len(rows), max(1 if position else _FEWEST, round(share * len(rows)))) for position, rows in enumerate(x)
+    ]
     types = {
         name: NodeType(count, None if rows.dim() == 1 else rows[torch.linspace(0, len(rows) - 1, count).long()])
         for name, rows, count in zip(data.types, x, counts, strict=True)
