@@ -169,7 +169,7 @@ def _first(task: Task, batch_size: int = 64) -> Batch:
 @pytest.mark.parametrize(
     ("graphs", "smallest", "largest", "families"),
     [
-        (110, 10, 40, "graph.mlp, graph.gcn, graph.gat, graph.kpath, graph.lcm, graph.tangnn, test.all_pairs"),
+        (130, 10, 40, "graph.mlp, graph.gcn, graph.gat, graph.kpath, graph.lcm, graph.tangnn, test.all_pairs"),
         (14, 300, 700, "graph.mlp, graph.gcn, graph.gat, test.all_pairs"),
     ],
     ids=["fewer graphs", "smaller graphs"],

@@ -55,7 +55,7 @@ def _smaller(task: Recommendation) -> Iterator[Tensor]:
 
 
 def _share(size: int, nodes: int, edges: int, pairs: float) -> float:
-    """The share of the nodes that has ``size`` nodes and edges: edges fall as nodes do, or as pairs of nodes where those are dense."""
+    """The share of the nodes that has ``size`` nodes and edges: edges fall as nodes do, or where dense as pairs of nodes."""
     share = size / (nodes + edges)
     if share * edges <= share**2 * pairs:
         return share
