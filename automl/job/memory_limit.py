@@ -17,7 +17,7 @@ from automl.job.step_memory import FamilyMemory, predict_families
 from automl.job_config import JobConfig
 from automl.objectives import format_value
 from automl.run_folder import Run
-from automl.supernet import build_supernet, family_slots
+from automl.supernet import Supernet, build_supernet, family_slots
 from automl.tasks import StepScale, Task
 
 __all__ = ["MEMORY_FILE", "MemoryFit", "fit_memory", "known_fit", "known_only", "narrowed", "run_parts"]
@@ -95,7 +95,7 @@ def fit_memory(job: JobConfig, parts: JobParts, task: Task, host: Host) -> Memor
         if job.memory_limit is not None:
             raise ConfigError(
                 f"memory_limit: the memory of a training step of the task {parts.task_name!r} cannot be predicted, because its "
-                "samples are no rows of its inputs; leave the limit out."
+                "samples are no rows of its inputs and it does not say how a step grows (Task.step_scale); leave the limit out."
             )
         return None
     limit = job.memory_limit
@@ -103,10 +103,16 @@ def fit_memory(job: JobConfig, parts: JobParts, task: Task, host: Host) -> Memor
         limit = None if scale.input_bytes < _SMALL else _free_memory(job.device)
         if limit is None:
             return None
+
+    def build(of: Task) -> Supernet:
+        return build_supernet(parts.skeleton, of, host)
+
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(job.seed)
-        supernet = build_supernet(parts.skeleton, task, host)
-        families = predict_families(supernet, task, job.training, strategy=parts.strategy, scale=scale, seed=job.seed)
+        supernet = build(task)
+        families = predict_families(
+            supernet, task, job.training, strategy=parts.strategy, scale=scale, seed=job.seed, build=build
+        )
     large = _too_large(families, limit)
     only: dict[str, list[str]] = {}
     for name, slot in family_slots(supernet.network, supernet.space).items():
@@ -157,7 +163,8 @@ def _refuse(
 ) -> NoReturn:
     known = {name: memory.predicted for name, memory in families.items() if memory.predicted is not None}
     least = min(known, key=known.__getitem__)
-    size = " and ".join(f"{number:,} {name}" for name, number in zip(scale.names, scale.whole, strict=True))
+    *first, last = (f"{number:,} {name}" for name, number in zip(scale.names, scale.whole, strict=True))
+    size = f"{', '.join(first)} and {last}" if first else last
     source = "memory_limit" if job.memory_limit is not None else "what is available now"
     raise ConfigError(
         f"{parts.data}: {what} of {job.space} fits into memory: a training step on {size} is predicted to take at least "

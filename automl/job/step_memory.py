@@ -9,9 +9,11 @@ memory inside an operator, and what the allocator keeps.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -53,7 +55,14 @@ class FamilyMemory:
 
 
 def predict_families(
-    supernet: Supernet, task: Task, config: TrainingConfig, *, strategy: Strategy, scale: StepScale, seed: int
+    supernet: Supernet,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    strategy: Strategy,
+    scale: StepScale,
+    seed: int,
+    build: Callable[[Task], Supernet],
 ) -> dict[str, FamilyMemory]:
     """Predicts the peak of a training step for each family of a supernet.
 
@@ -67,6 +76,7 @@ def predict_families(
         strategy: what runs in a step.
         scale: size of the step, and the samples that are measured.
         seed: decides subnetworks.
+        build: makes the untrained supernet of a smaller task, if samples bring some.
     """
     slots = family_slots(supernet.network, supernet.space)
     fixed = weight_bytes(supernet, config)
@@ -75,28 +85,38 @@ def predict_families(
         for family in slot.families:
             offered.setdefault(family, []).append(name)
     gc.collect()
-    result = {}
-    for family in offered or {"": []}:
-        kept = {
-            dimension: [family if family in slot.weights else slot.lightest]
-            for slot in slots.values()
-            for dimension in slot.dimensions
-            if dimension in supernet.space.dimensions
-        }
-        within: tuple[str, ...] = tuple(offered.get(family, ()))
-        try:
-            with _alone(supernet, kept) as part:
-                strategy.prepare(part, config)
-                peaks = [step_bytes(part, task, sample.batch, strategy=strategy, seed=seed) for sample in scale.samples]
-        except Exception as error:  # whatever a family does wrong, candidates with it will tell
-            lines = str(error).strip().splitlines()
-            result[family] = FamilyMemory(
-                within, None, f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
-            )
-            continue
-        sizes = [sample.size for sample in scale.samples]
-        result[family] = FamilyMemory(within, fixed + extrapolate(sizes, peaks, scale.whole))
-    return result
+    peaks: dict[str, list[int]] = defaultdict(list)
+    failures: dict[str, str] = {}
+    for smaller, samples in groupby(scale.samples, key=lambda sample: sample.task):
+        own, measured = (supernet, task) if smaller is None else (build(smaller), smaller)
+        batches = [sample.batch for sample in samples]
+        for family in offered or {"": []}:
+            if family in failures:
+                continue
+            try:
+                with _alone(own, _only(own, family)) as part:
+                    strategy.prepare(part, config)
+                    peaks[family] += [step_bytes(part, measured, b, strategy=strategy, seed=seed) for b in batches]
+            except Exception as error:  # whatever a family does wrong, candidates with it will tell
+                lines = str(error).strip().splitlines()
+                failures[family] = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+    sizes = [sample.size for sample in scale.samples]
+    return {
+        family: FamilyMemory(tuple(within), None, failures[family])
+        if family in failures
+        else FamilyMemory(tuple(within), fixed + extrapolate(sizes, peaks[family], scale.whole))
+        for family, within in (offered or {"": []}).items()
+    }
+
+
+def _only(supernet: Supernet, family: str) -> dict[str, list[str]]:
+    """What each choice between families keeps: this one, or the lightest where it is not offered."""
+    return {
+        dimension: [family if family in slot.weights else slot.lightest]
+        for slot in family_slots(supernet.network, supernet.space).values()
+        for dimension in slot.dimensions
+        if dimension in supernet.space.dimensions
+    }
 
 
 @contextmanager
@@ -216,9 +236,12 @@ def _bends(
     numbers: np.ndarray[tuple[int, ...], np.dtype[np.float64]], peaks: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 ) -> bool:
     """Whether the slope between the three steps that differ in the first number rises."""
-    _, position = np.unique(numbers, return_index=True)
-    if len(position) < 3:
+    largest: dict[float, float] = {}
+    for number, peak in zip(numbers.tolist(), peaks.tolist(), strict=True):
+        # of steps with equal first numbers the largest: the others have fewer of something else, which would look like a bend
+        largest[number] = max(peak, largest.get(number, 0.0))
+    if len(largest) < 3:
         return False
-    n, p = numbers[position[-3:]], peaks[position[-3:]]
+    n, p = (np.array(values[-3:]) for values in zip(*sorted(largest.items()), strict=True))
     slopes = np.diff(p) / np.diff(n)
     return bool(slopes[1] > _BENT * max(float(slopes[0]), 0.0))

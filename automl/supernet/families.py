@@ -1,4 +1,4 @@
-"""Which dimensions of a supernet choose between families: those of the choices that lie in no other choice."""
+"""Which dimensions of a supernet choose between families: those of choices that are the blocks of slots."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 from automl.elastic import Choice
 from automl.space import SearchSpace
 from automl.space.walk import read_dimensions
+from automl.supernet.network import SlotNetwork
 
 __all__ = ["FamilySlot", "family_slots", "top_choices"]
 
@@ -42,7 +43,9 @@ class FamilySlot(NamedTuple):
 def family_slots(network: nn.Module, space: SearchSpace) -> dict[str, FamilySlot]:
     """Returns the slots of a network in which several families compete, by name.
 
-    A choice inside a block is an option of that block and no slot. The blocks that a slot repeats are one slot.
+    A choice inside a block or a head, such as whether to squeeze and excite, is an option and no slot: families are the
+    candidates for a whole block of a ``SlotNetwork``. In a network without such slots, every choice that lies in no other one
+    counts. The blocks that a slot repeats are one slot.
 
     Args:
         network: the network of a supernet.
@@ -56,7 +59,7 @@ def family_slots(network: nn.Module, space: SearchSpace) -> dict[str, FamilySlot
     """
     names = {dimension: name for name, dimension in read_dimensions(network)[0].items()}
     slots: dict[str, FamilySlot] = {}
-    for module in top_choices(network).values():
+    for module in _family_choices(network):
         name = names.get(module.choice, "")
         if name not in space.dimensions or len(space.dimensions[name].choices) < 2:
             continue
@@ -77,6 +80,14 @@ def top_choices(network: nn.Module) -> dict[str, Choice]:
         if isinstance(module, Choice) and not any(path.startswith(f"{outer}.") for outer in found):
             found[path] = module
     return found
+
+
+def _family_choices(network: nn.Module) -> list[Choice]:
+    slots = [module for module in network.modules() if isinstance(module, SlotNetwork)]
+    if not slots:
+        return list(top_choices(network).values())
+    blocks = [block for slot in slots for block in slot.blocks.children()]
+    return [block for block in blocks if isinstance(block, Choice)]
 
 
 def _weights(module: nn.Module) -> int:

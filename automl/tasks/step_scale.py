@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from automl.tasks.task import Batch
+    from automl.tasks.task import Batch, Task
 
 __all__ = ["StepSample", "StepScale", "scale_of_rows"]
 
@@ -21,10 +21,13 @@ class StepSample:
     Attributes:
         size: the numbers that its memory grows with, such as nodes and edges.
         batch: what the step sees.
+        task: a smaller task whose networks the batch fits, where weights depend on the size of the data, as those of a table with
+            a row for each user do; None: that of the job.
     """
 
     size: tuple[int, ...]
     batch: Batch
+    task: Task | None = None
 
 
 @dataclass(frozen=True)

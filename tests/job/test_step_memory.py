@@ -12,7 +12,7 @@ from automl import elastic
 from automl.job.step_memory import extrapolate, predict_families, step_bytes, weight_bytes
 from automl.space import Ordinal
 from automl.supernet import Supernet
-from automl.tasks import Batch, StepSample, StepScale
+from automl.tasks import Batch, StepSample, StepScale, Task
 from automl.testing.toy_task import ToyTask
 from automl.training import Sandwich, TrainingConfig
 
@@ -30,6 +30,12 @@ def test_a_peak_linear_in_nodes_and_edges_is_predicted_exactly(fixed: int, nodes
 def test_a_peak_that_grows_with_all_pairs_of_nodes_is_noticed() -> None:
     peaks = [1000 + 8 * n * n + 16 * e for n, e in _SIZES]
     assert extrapolate(_SIZES, peaks, (100_000, 1_000_000)) == pytest.approx(8e10, rel=0.1)
+
+
+def test_a_thinner_step_is_not_taken_for_a_bend() -> None:
+    # a constant phase outweighs the smallest step, so an exact fit of four columns would need a square
+    peaks = [max(5000, 8 * n + 4 * e) for n, e in _SIZES]
+    assert extrapolate(_SIZES, peaks, (100_000, 400_000)) == pytest.approx(2_400_000, rel=0.5)
 
 
 def test_a_step_that_was_measured_whole_is_not_extrapolated() -> None:
@@ -59,6 +65,10 @@ class _Toy(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
+def _build(task: Task) -> Supernet:
+    raise AssertionError("no sample of these tests brings a task")
+
+
 def test_families_are_predicted_as_they_are_measured_alone() -> None:
     task, config = ToyTask(0), TrainingConfig()
     rows = [torch.randn(n, 6) for n in (4, 9, 16, 500)]
@@ -67,7 +77,7 @@ def test_families_are_predicted_as_they_are_measured_alone() -> None:
     torch.manual_seed(3)
     supernet = Supernet(_Toy())
     before = list(supernet.state_dict())
-    found = predict_families(supernet, task, config, strategy=Sandwich(), scale=scale, seed=0)
+    found = predict_families(supernet, task, config, strategy=Sandwich(), scale=scale, seed=0, build=_build)
     assert list(found) == ["narrow", "wide"]
     assert list(supernet.state_dict()) == before
     for family, memory in found.items():
@@ -90,7 +100,9 @@ def test_a_family_that_fails_has_no_prediction_but_a_reason() -> None:
     task = ToyTask(0)
     batch = Batch((torch.randn(5, 6), torch.zeros(5, dtype=torch.long)), torch.arange(5) % 3)
     scale = StepScale(("samples",), (5,), 0, (StepSample((5,), batch),))
-    found = predict_families(Supernet(Network()), task, TrainingConfig(), strategy=Sandwich(), scale=scale, seed=0)
+    found = predict_families(
+        Supernet(Network()), task, TrainingConfig(), strategy=Sandwich(), scale=scale, seed=0, build=_build
+    )
     assert found["broken"].predicted is None
     assert found["broken"].failure == "RuntimeError: no such kernel"
     assert found["sound"].predicted is not None

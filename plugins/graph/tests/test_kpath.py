@@ -269,9 +269,8 @@ class _Tensors(nn.Module):
 
 def test_encoder_learns_to_count_triangles_where_message_passing_cannot() -> None:
     from automl_graph.blocks import SAGE
-    from automl_graph.data.graph_collection import Sample
+    from automl_graph.data.graph_collection import Sample, join_graphs
     from automl_graph.data.motif_graphs import cubic_graphs
-    from automl_graph.tasks.graph_level import join_graphs
 
     edges = cubic_graphs(60, 12)
     counts = torch.tensor([float(count_cycles(e, 12, 3)) for e in edges])

@@ -10,7 +10,7 @@ import torch
 from automl_graph.data import NodeData
 from automl_graph.pyg import coalesce, to_undirected
 from automl_graph.tasks import NodeClassification
-from automl_graph.tasks.graph_scale import graph_with_degrees
+from automl_graph.tasks.random_edges import graph_with_degrees
 
 from automl.errors import ConfigError
 from automl.host import Host
@@ -58,6 +58,7 @@ def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(tm
         strategy=Sandwich(random=1),
         scale=task.step_scale(64),
         seed=0,
+        build=lambda of: build_supernet(skeleton, of, host),
     )
     assert list(found) == _FAMILIES.split(", ")
     batch = next(iter(task.train_batches(np.random.default_rng(0), 64)))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from automl.errors import DataError
 
-__all__ = ["GraphCollection", "Sample", "one_hot_degrees"]
+__all__ = ["GraphCollection", "Sample", "join_graphs", "one_hot_degrees"]
 
 _LARGEST_DEGREE = 64
 
@@ -84,6 +84,16 @@ class GraphCollection:
                 digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns ``x``, ``edge_index``, ``batch`` and ``sizes`` of graphs side by side; see ``Graph`` for their shapes."""
+    device = graphs[0].x.device
+    sizes = torch.tensor([len(graph.x) for graph in graphs])
+    starts = (sizes.cumsum(0) - sizes).tolist()
+    edges = [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)]
+    batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
+    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
 
 
 def one_hot_degrees(edges: Sequence[Tensor], nodes: Sequence[int], width: int | None = None) -> list[Tensor]:

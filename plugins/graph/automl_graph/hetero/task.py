@@ -15,12 +15,13 @@ from torch.nn import functional as F
 from automl.errors import ConfigError, DataError, did_you_mean
 from automl.options import parse_options
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split, evaluate_classifier, score_classifier, stratified_split
+from automl.tasks import Batch, StepScale, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.hetero.archive import holds_typed_graph, load_typed_archive
 from automl_graph.hetero.classifier import HeteroClassifier
 from automl_graph.hetero.options import HeteroOptions
 from automl_graph.hetero.planted import planted_papers
+from automl_graph.hetero.scale import typed_scale
 from automl_graph.hetero.schema import Schema, TypeWidths
 from automl_graph.hetero.typed_data import TypedData
 
@@ -168,6 +169,9 @@ class HeteroNodeClassification(Task):
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._options.steps_per_epoch
 
+    def step_scale(self, batch_size: int) -> StepScale:
+        return typed_scale(self._batch("train"), self._data, self._smaller)
+
     def describe(self) -> dict[str, Any]:
         edges = zip(self.schema.relations, self._edges, strict=True)
         return {
@@ -197,6 +201,13 @@ class HeteroNodeClassification(Task):
             "classes": found["classes"],
             "samples": found["samples"],
         }
+
+    def _smaller(self, graph: TypedData) -> HeteroNodeClassification:
+        """The task of a smaller graph, of whose nodes as large a share is trained on."""
+        nodes = len(graph.y)
+        trained = min(max(1, round(nodes * len(self.split["train"]) / len(self._seen["train"][0][0]))), nodes - 2)
+        split = {"train": [*range(trained)], "validation": [trained], "test": [*range(trained + 1, nodes)]}
+        return HeteroNodeClassification(graph, split, HeteroOptions())
 
     def _batch(self, part: Part, limit: int | None = None) -> Batch:
         inputs, rows = self._seen[part]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from automl.errors import ConfigError, DataError
 from automl.options import parse_options
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split
+from automl.tasks import Batch, StepScale, Task, check_split
 from automl.tasks.classification import evaluation_mode
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.link_scores import LinkScores
@@ -24,6 +24,7 @@ from automl_graph.links.metrics import METRICS, balanced_loss, score_links
 from automl_graph.links.options import LinkOptions
 from automl_graph.links.pairs import both_directions, sample_unlinked, split_links, unique_links
 from automl_graph.signal import Graph
+from automl_graph.tasks.graph_scale import link_scale
 
 __all__ = ["LinkPrediction"]
 
@@ -186,6 +187,9 @@ class LinkPrediction(Task):
 
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._options.steps_per_epoch
+
+    def step_scale(self, batch_size: int) -> StepScale:
+        return link_scale(next(self.train_batches(np.random.default_rng(0), batch_size)))
 
     @property
     def training_graph(self) -> Graph:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from automl.errors import DataError, did_you_mean
 from automl.options import parse_options
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split
+from automl.tasks import Batch, StepScale, Task, check_split
 from automl.tasks.classification import evaluation_mode
 from automl.tasks.splits import PARTS, Part, check_shares
 from automl_graph.recommend.interactions import (
@@ -28,6 +28,7 @@ from automl_graph.recommend.interactions import (
 from automl_graph.recommend.loss import bpr_loss, expected_bpr_loss
 from automl_graph.recommend.ranking import RankingTotals
 from automl_graph.recommend.sampling import TripleSampler
+from automl_graph.recommend.scale import interaction_scale
 from automl_graph.recommend.table import ItemScores
 
 __all__ = ["Recommendation", "RecommendationOptions"]
@@ -205,6 +206,9 @@ class Recommendation(Task):
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._options.steps_per_epoch or max(1, len(self.split["train"]) // batch_size)
 
+    def step_scale(self, batch_size: int) -> StepScale:
+        return interaction_scale(self, batch_size, self._smaller)
+
     def describe(self) -> dict[str, Any]:
         return {
             "task": "recommendation",
@@ -226,6 +230,13 @@ class Recommendation(Task):
             "density": interactions / (users * items),
             **super().statistics(),
         }
+
+    def _smaller(self, interactions: Tensor) -> Recommendation:
+        """The task of some training interactions ``(2, ...)``. The first two are also those held out, which no step sees."""
+        users, items = torch.cat([interactions, interactions[:, :2]], dim=1).numpy()
+        count = interactions.shape[1]
+        split = {"train": [*range(count)], "validation": [count], "test": [count + 1]}
+        return Recommendation(Interactions(self._data.name, users, items), split, self._options)
 
     def _numbered(self, data: Interactions, rows: list[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         return _numbers(data.users[rows], self._user_ids), _numbers(data.items[rows], self._item_ids)

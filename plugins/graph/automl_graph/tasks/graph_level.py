@@ -14,16 +14,17 @@ from torch import Tensor, nn
 
 from automl.errors import DataError, did_you_mean
 from automl.space import SizeLike
-from automl.tasks import Batch, Task, check_split
+from automl.tasks import Batch, StepScale, Task, check_split
 from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.data.graph_archive import read_graphs
-from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
+from automl_graph.data.graph_collection import GraphCollection, Sample, join_graphs, one_hot_degrees
 from automl_graph.data.statistics import graph_statistics
+from automl_graph.tasks.batch_scale import batch_scale
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.scenarios import move_edges
 
-__all__ = ["GraphLevelTask", "join_graphs", "load_collection"]
+__all__ = ["GraphLevelTask", "load_collection"]
 
 
 class GraphLevelTask(Task):
@@ -113,6 +114,10 @@ class GraphLevelTask(Task):
         whole, rest = divmod(samples, batch_size)
         return whole + (rest > 1 or samples == rest == 1)
 
+    def step_scale(self, batch_size: int) -> StepScale:
+        rows = self.split["train"]
+        return batch_scale([self._graphs[row] for row in rows], self._targets(rows), batch_size)
+
     def shard(self, batch: Batch, rank: int, world_size: int) -> Batch:
         graphs = len(batch.target)
         if world_size == 1 or graphs < world_size:
@@ -153,16 +158,6 @@ class GraphLevelTask(Task):
 
     def _batch(self, rows: Sequence[int]) -> Batch:
         return Batch(join_graphs([self._graphs[row] for row in rows]), self._targets(rows).to(self._device))
-
-
-def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns ``x``, ``edge_index``, ``batch`` and ``sizes`` of graphs side by side; see ``Graph`` for their shapes."""
-    device = graphs[0].x.device
-    sizes = torch.tensor([len(graph.x) for graph in graphs])
-    starts = (sizes.cumsum(0) - sizes).tolist()
-    edges = [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)]
-    batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
-    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
 
 
 def load_collection(data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str) -> GraphCollection:
