@@ -1,6 +1,6 @@
 """Does contrastive training help where labels are few or edges are wrong, and does it hurt where neither is the case?
 
-    python benchmarks/graph/level_scenarios.py [--seeds 3] [--epochs 40]
+    python benchmarks/graph/level_scenarios.py [--seeds 3] [--epochs 40] [--scenarios clean]
 
 One network (a layer on nodes, two layers ``graph.sage`` that sum, of width 32) on ``cycles-or-trees`` is trained as it is,
 with ``graph-contrastive``, and with the latter without the contrast itself (``beta`` 0), which leaves the loss on views with
@@ -100,11 +100,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     rows = Rows(arguments.results)
     for seed in range(arguments.seeds):
-        for scenario in SCENARIOS:
+        for scenario in arguments.scenarios:
             for name, build in STRATEGIES.items():
                 key = {"scenario": scenario, "strategy": name, "seed": seed, "epochs": arguments.epochs}
                 if rows.find(key) is None:
