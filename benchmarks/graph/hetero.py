@@ -72,8 +72,9 @@ def task_of(data: str, seed: int) -> HeteroNodeClassification:
     return HeteroNodeClassification.load(str(path), seed=seed, options={"split": "20", "normalise": "length"})
 
 
-def network(model: str, task: HeteroNodeClassification) -> nn.Module:
-    """Returns the plain network of a model."""
+def network(data: str, model: str, task: HeteroNodeClassification) -> nn.Module:
+    """Returns the plain network of a model; on public graphs joined relations are sampled, else they have millions of edges."""
+    joined = "all" if data.startswith("planted") else "sampled"
     width, classes, schema = task.input_width, task.outputs, task.schema
     if model.startswith("latte"):
         head = LATTEHead(
@@ -82,14 +83,14 @@ def network(model: str, task: HeteroNodeClassification) -> nn.Module:
             schema=schema,
             orders=int(model.split("-")[1]),
             head_width=WIDTH,
-            joined_edges="sampled",
+            joined_edges=joined,
             proximity=1.0 if model.endswith("prox") else 0.0,
         )
         return specialise(Network(task, [head]))
     first = HeteroMLP(width, WIDTH, schema=schema)
     blocks: dict[str, Any] = {
         "han": lambda: HAN(
-            WIDTH, WIDTH, schema=schema, order=2, heads=4, head_width=16, joined_edges="sampled", updates="labelled"
+            WIDTH, WIDTH, schema=schema, order=2, heads=4, head_width=16, joined_edges=joined, updates="labelled"
         ),
         "hgt": lambda: HGT(WIDTH, WIDTH, schema=schema, heads=4, head_width=16),
         "mlp": lambda: HeteroMLP(WIDTH, WIDTH, schema=schema),
@@ -101,7 +102,7 @@ def measure(data: str, model: str, seed: int, epochs: int) -> Row:
     """Trains and measures one network."""
     task = task_of(data, seed)
     torch.manual_seed(seed)
-    built = network(model, task)
+    built = network(data, model, task)
     begin = time.process_time()
     trained = train_alone(built, task, Recipe(epochs=epochs, learning_rate=0.005, weight_decay=0.001), seed=seed)
     seconds = time.process_time() - begin

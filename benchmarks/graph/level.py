@@ -60,8 +60,12 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "graph.sage": {"aggregation": "sum"},
 }
 """Settings of a family where its first choices are not the ones to compare."""
-COUNTING_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"graph.kpath": {"k": 3, "layers": 2, "closing": "count"}}
-"""The same on counting sets: a cycle of five nodes is in the surroundings of its nodes from k = 3 on."""
+COUNTING_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "triangles": {"k": 2, "layers": 2, "closing": "count"},
+    "triangle-or-not": {"k": 2, "layers": 2, "closing": "count"},
+    **{each: {"k": 3, "layers": 2, "closing": "count"} for each in ("4-cycles", "5-cycles", "4-paths")},
+}
+"""``graph.kpath`` on counting sets: triangles lie within two steps of their nodes, cycles of four and five within three."""
 
 
 class GIN(nn.Module):
@@ -106,18 +110,20 @@ class Network(nn.Module):
         return outputs
 
 
-def families(host: Host) -> dict[str, Callable[[bool], nn.Module]]:
-    """Returns a builder of a block for each installed family on graphs; it is told whether the set is one of counting."""
-    found: dict[str, Callable[[bool], nn.Module]] = {"torch-geometric GIN": lambda counting: GIN(WIDTH)}
+def families(host: Host) -> dict[str, Callable[[str], nn.Module]]:
+    """Returns a builder of a block for each installed family on graphs; it is told the set."""
+    found: dict[str, Callable[[str], nn.Module]] = {"torch-geometric GIN": lambda of: GIN(WIDTH)}
     for name, family in sorted(host.components("family").items()):
         if isinstance(family, Family) and (family.accepts, family.produces) == ("graph", "graph"):
-            found[name] = lambda counting, family=family: block_of(family, counting)  # type: ignore[misc]
+            found[name] = lambda of, family=family: block_of(family, of)  # type: ignore[misc]
     return found
 
 
-def block_of(family: Family, counting: bool) -> nn.Module:
-    """Returns a block with plain layers and the present values of all its dimensions."""
-    options = (COUNTING_OPTIONS if counting and family.name in COUNTING_OPTIONS else OPTIONS).get(family.name, {})
+def block_of(family: Family, of: str) -> nn.Module:
+    """Returns a block with plain layers and the present values of all its dimensions, with the options for a set."""
+    options = OPTIONS.get(family.name, {})
+    if family.name == "graph.kpath":
+        options = COUNTING_OPTIONS.get(of, options)
     return specialise(family.load()(WIDTH, WIDTH, **options))
 
 
@@ -187,8 +193,7 @@ def main() -> None:
                     if rows.find(key) is not None:
                         continue
                     task = task or load(name, arguments.data, {"fold": fold, **scenario}, seed)
-                    counting = name in COUNTING
-                    found = train(task, lambda f=family, c=counting: known[f](c), seed, arguments.epochs)  # type: ignore[misc]
+                    found = train(task, lambda f=family, of=name: known[f](of), seed, arguments.epochs)  # type: ignore[misc]
                     rows.add({**key, **found, "machine": machine()})
                     print({**key, **found}, flush=True)
     print(table(rows.where(settings)))

@@ -229,3 +229,33 @@ def test_energy_is_the_quadratic_form(kind: str) -> None:
     flat = x.view(27, 2)
     close(laplacian.energy(x), (flat.T @ laplacian.dense() @ flat).trace())
     close(laplacian.apply(x).view(27, 2), laplacian.dense() @ flat)
+
+
+def test_the_sparse_product_of_diagonal_maps_has_the_values_and_gradients_of_the_products_along_edges() -> None:
+    pairs = random_pairs(nodes=11)
+    generator = torch.Generator().manual_seed(2)
+    count, x = len(pairs.first), torch.randn(11, 3, 2, generator=generator, dtype=torch.float64).requires_grad_()
+    first, second = (torch.randn(count, 3, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+    towards = torch.randn(11, 3, 2, generator=generator, dtype=torch.float64)
+
+    def through_edges(first: Tensor, second: Tensor, x: Tensor) -> Tensor:
+        matrices = (torch.diag_embed(maps) for maps in (first, second))
+        return SheafLaplacian(pairs, *matrices).apply(x)
+
+    def sparse(first: Tensor, second: Tensor, x: Tensor) -> Tensor:
+        return SheafLaplacian(pairs, first, second).apply(x)
+
+    found, expected = (function(first, second, x) for function in (sparse, through_edges))
+    close(found, expected)
+    gradients = (torch.autograd.grad((y * towards).sum(), (first, second, x)) for y in (found, expected))
+    for one, other in zip(*gradients, strict=True):
+        close(one, other)
+
+
+def test_half_precision_takes_the_products_along_edges() -> None:
+    pairs = random_pairs()
+    maps = torch.ones(len(pairs.first), 1, dtype=torch.bfloat16)
+    x = torch.arange(9, dtype=torch.bfloat16).view(9, 1, 1)
+    found = build_laplacian(pairs, maps, maps, normalisation="none").apply(x)
+    assert found.dtype == torch.bfloat16
+    close(found.float(), build_laplacian(pairs, maps.float(), maps.float(), normalisation="none").apply(x.float()))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from automl_graph.sheaf.inverse_root import inverse_root
+from automl_graph.sheaf.neighbours import SPARSE_DTYPES, sum_over_neighbours
 from automl_graph.sheaf.pairs import NodePairs
 from automl_graph.sheaf.scaling import scale_stalks
 
@@ -53,6 +54,9 @@ class SheafLaplacian(NamedTuple):
         Cost:
             ``4 * pairs * d * d * channels`` multiply-accumulates, ``4 * pairs * d * channels`` with diagonal maps.
         """
+        if self.first.dim() == 2 and self._has_sparse_form(x):
+            diagonal = self.pairs.gather(self.first.square(), self.second.square())
+            return diagonal[..., None] * x - sum_over_neighbours(self.pairs, self.first * self.second, x)
         difference = self.coboundary(x)
         if self.first.dim() == 2:
             at_first, at_second = scale_stalks(self.first, difference), scale_stalks(self.second, difference)
@@ -75,6 +79,11 @@ class SheafLaplacian(NamedTuple):
     def energy(self, x: Tensor) -> Tensor:
         """Returns the Dirichlet energy ``trace(x^T L x)``, a scalar; 0 exactly for harmonic signals."""
         return self.coboundary(x).square().sum()
+
+    def _has_sparse_form(self, x: Tensor) -> bool:
+        """An export has no sparse matrices, and stored pairs there can repeat."""
+        known = self.pairs.share is None and not torch.compiler.is_compiling()
+        return known and x.dtype == self.first.dtype and x.dtype in SPARSE_DTYPES
 
     def dense(self) -> Tensor:
         """Returns the matrix ``(nodes * d, nodes * d)``, for graphs small enough to look at."""
