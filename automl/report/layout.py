@@ -97,7 +97,11 @@ def read_layout(architecture: Mapping[str, Any], skeleton: Mapping[str, Any] | N
 
 
 def _head_text(skeleton: Mapping[str, Any] | None, options: Mapping[str, Any]) -> str:
-    name = _entry_name((skeleton or {}).get("head", "auto"))
+    head = (skeleton or {}).get("head", "auto")
+    # Where several compete, the choice is one of the options.
+    name = (
+        "auto" if isinstance(head, list) and len(head) > 1 else _entry_name(head[0] if isinstance(head, list) else head)
+    )
     return " ".join(part for part in ("" if name == "auto" else name, _shown(options)) if part)
 
 

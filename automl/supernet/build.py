@@ -272,7 +272,17 @@ class _Builder:
 
     def _head(self, signal: Signal) -> nn.Module:
         where = self.skeleton.where(("head",))
-        name, options = _name_and_options(self.skeleton.head)
+        heads = [_name_and_options(entry) for entry in self.skeleton.heads]
+        names = [name for name, _ in heads]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(
+                    f"{where}: {name!r} stands here twice; keep one, its options may list several choices."
+                )
+        candidates = {name: self._head_block(name, options, signal, where) for name, options in heads}
+        return candidates[names[0]] if len(candidates) == 1 else Choice(candidates)
+
+    def _head_block(self, name: str, options: dict[str, Any], signal: Signal, where: str) -> nn.Module:
         if name == "auto":
             head = self.task.head(signal.width)
             if head is None:

@@ -11,6 +11,7 @@ head: auto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -37,6 +38,14 @@ PositiveInt: TypeAlias = Annotated[int, Field(gt=0, strict=True)]
 Count: TypeAlias = Annotated[int, Field(ge=0, strict=True)]
 BlockEntry: TypeAlias = str | dict[str, dict[str, Any]]
 """A block name, or one block name with options: ``{vision.mbconv: {kernel: [3, 5]}}``."""
+
+
+def _check_names(entries: Sequence[BlockEntry]) -> None:
+    for entry in entries:
+        if isinstance(entry, dict) and len(entry) != 1:
+            raise ValueError(
+                "an entry with options holds exactly one block name, such as {vision.mbconv: {kernel: [3, 5]}}"
+            )
 
 
 class Slot(BaseModel):
@@ -70,11 +79,7 @@ class Slot(BaseModel):
     @field_validator("blocks")
     @classmethod
     def _one_name_each(cls, value: list[BlockEntry]) -> list[BlockEntry]:
-        for entry in value:
-            if isinstance(entry, dict) and len(entry) != 1:
-                raise ValueError(
-                    "an entry with options holds exactly one block name, such as {vision.mbconv: {kernel: [3, 5]}}"
-                )
+        _check_names(value)
         return value
 
     @property
@@ -91,13 +96,26 @@ class Skeleton(SpaceDefinition):
     input: str = Field(description="signal kind of the network's input, such as 'image'")
     slots: Annotated[dict[SlotName, Slot], Field(min_length=1)] = Field(description="the slots by name")
     output: str = Field(description="slot whose output goes to the head")
-    head: BlockEntry = Field("auto", description="'auto' takes the task's own head; or the name of a head block")
+    head: BlockEntry | Annotated[list[BlockEntry], Field(min_length=1)] = Field(
+        "auto", description="'auto' takes the task's own head; or the name of a head block, or several that compete"
+    )
     forbid: list[dict[str, Any]] = Field(
         default_factory=list, description="combinations of dimension values not allowed"
     )
     only: KeptChoices = Field(
         default_factory=dict, description="choices that dimensions keep; those left out are whole"
     )
+
+    @field_validator("head")
+    @classmethod
+    def _one_head_each(cls, value: BlockEntry | list[BlockEntry]) -> BlockEntry | list[BlockEntry]:
+        _check_names(value if isinstance(value, list) else [value])
+        return value
+
+    @property
+    def heads(self) -> list[BlockEntry]:
+        """The heads that compete; often one."""
+        return self.head if isinstance(self.head, list) else [self.head]
 
     @classmethod
     def parse(cls, file: YamlFile) -> Skeleton:

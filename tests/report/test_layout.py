@@ -49,6 +49,14 @@ def test_slots_follow_their_sources_and_carry_what_is_fixed() -> None:
     assert (layout.signal, layout.head) == ("image", "a.head hidden 9")
 
 
+def test_a_head_that_was_chosen_is_named_once() -> None:
+    skeleton = {"slots": {"stem": {"from": "input", "blocks": ["x"]}}, "input": "image", "output": "stem"}
+    several = {**skeleton, "head": ["graph.classifier", {"graph.dagnn_head": {"hops": [2, 5]}}]}
+    chosen = {"head.choice": "graph.dagnn_head", "head.graph_dagnn_head.hops": 5}
+    assert read_layout(chosen, several).head == "choice graph.dagnn_head, hops 5"
+    assert read_layout({}, {**skeleton, "head": ["graph.classifier"]}).head == "graph.classifier"
+
+
 def test_blocks_carry_their_name_and_only_their_own_options() -> None:
     left, right, late = read_layout(ARCHITECTURE, SKELETON).slots
     assert [(b.name, b.options) for b in left.blocks] == [("a.conv", {})]

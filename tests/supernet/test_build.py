@@ -15,7 +15,7 @@ from automl import elastic
 from automl.errors import ConfigError, UnknownNameError, UserError
 from automl.host import Family, Host, hookimpl
 from automl.space import SizeLike, as_ordinal
-from automl.supernet import Supernet, build_supernet, load_skeleton
+from automl.supernet import Supernet, build_supernet, family_slots, load_skeleton
 from automl.supernet.schema import Skeleton, read_skeleton
 
 
@@ -309,6 +309,25 @@ def test_heads_are_checked(host: Host, tmp_path: Path) -> None:
     assert model.network.head.layers[0].out_features == 9
     with pytest.raises(ConfigError, match="a head here maps image to logits"):
         _build(host, tmp_path, TWO, "output: b\nhead: toy.plain\n")
+
+
+def test_heads_compete(host: Host, tmp_path: Path) -> None:
+    model = _build(host, tmp_path, TWO, "output: b\nhead: [auto, {toy.head: {hidden: 9}}]\n")
+    assert model.space.dimensions["head.choice"].choices == ("auto", "toy.head")
+    x = torch.randn(2, 3, 8, 8)
+    outputs = []
+    for head in ("auto", "toy.head"):
+        architecture = model.space.architecture({**model.space.largest(), "head.choice": head})
+        model.activate(architecture)
+        outputs.append(model.eval()(x))
+        assert torch.equal(model.extract(architecture)(x), outputs[-1])
+    assert outputs[0].shape == outputs[1].shape == (2, 4)
+    assert not torch.allclose(*outputs)
+    assert "head" not in family_slots(model.network, model.space)  # an option: families take turns in slots
+    with pytest.raises(ConfigError, match=r"space.yaml:\d+: head: 'toy.head' stands here twice"):
+        _build(host, tmp_path, TWO, "output: b\nhead: [toy.head, {toy.head: {hidden: 9}}]\n")
+    with pytest.raises(ConfigError, match="exactly one block name"):
+        _build(host, tmp_path, TWO, "output: b\nhead: [{toy.head: {hidden: 9}, auto: {}}]\n")
 
 
 def test_unknown_rule_names_and_unequal_sums_are_refused(host: Host, tmp_path: Path) -> None:

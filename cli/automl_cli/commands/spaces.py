@@ -102,7 +102,7 @@ def _diagram(skeleton: Skeleton) -> Tree:
         slot = skeleton.slots[name]
         line = Text(name, style="bold").append("  " + _facts(slot), style="not bold")
         nodes[name] = nodes[slot.sources[0]].add(line)
-    head = skeleton.head if isinstance(skeleton.head, str) else next(iter(skeleton.head))
+    head = ", ".join(entry if isinstance(entry, str) else next(iter(entry)) for entry in skeleton.heads)
     nodes[skeleton.output].add(Text("head", style="bold").append(f"  {head}", style="not bold"))
     return root
 

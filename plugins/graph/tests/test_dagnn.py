@@ -324,3 +324,9 @@ class Unpacked(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         features: Tensor = self.block(Graph(x, edge_index)).x
         return features
+
+
+def test_width_of_hidden_layers_is_no_choice_where_there_are_none() -> None:
+    for block in (DAGNN, DAGNNHead):
+        names = set(SearchSpace.of(block(4, 3, hidden=[8, 16], mlp_layers=1, hops=[2, 5])).dimensions)
+        assert {name.rpartition(".")[2] for name in names} == {"hops"}

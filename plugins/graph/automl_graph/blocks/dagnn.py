@@ -96,7 +96,8 @@ class DAGNN(nn.Module):
         require_choice("self_loops", self_loops, (True, False))
         self.hops: Final = as_ordinal(hops)
         self.mlp_layers: Final = as_ordinal(mlp_layers)
-        self.hidden: Final = as_ordinal(hidden)
+        # Without hidden layers their width is nothing to choose.
+        self.hidden: Final = max(choices_of(hidden)) if self.mlp_layers == 1 else as_ordinal(hidden)
         self.norm: Final = as_categorical(norm)
         self.gate: Final = as_categorical(gate)
         self.self_loops: Final = as_categorical(self_loops)
