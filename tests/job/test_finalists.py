@@ -414,6 +414,12 @@ def test_report_shows_errors_with_shared_and_with_own_weights(finished: Run) -> 
     comparison = compare_finalists(read_run(finished.folder))
     assert comparison is not None
     assert len(comparison.rows) == 5
+    assert comparison.heads[:4] == ["model", "families", "settings", "on the front"]
+    settings = {row[0]: row[2] for row in comparison.rows}
+    for result in results(finished):
+        rate = result["training"]["learning_rate"]
+        expected = f"dropout 0.3, learning rate {rate}" if rate == 0.03 else f"learning rate {rate}"
+        assert sorted(settings[result["id"]].split(", ")) == sorted(expected.split(", "))
     assert any("shared weights" in head for head in comparison.heads)
     page = (finished.folder / "report.html").read_text()
     assert '<section id="finalists">' in page
