@@ -134,9 +134,8 @@ def _training(
 
     A step of a supernet sums the gradients of several networks, mostly; one of a network alone has half of its learning rate.
     """
-    settings, own, where = {**job.finalists.training, **alternative}, job.training, "finalists.training"
-    if alternative:
-        where = "finalists.alternatives"
+    settings, own = {**job.finalists.training, **alternative}, job.training
+    where = "finalists.alternatives" if alternative else "finalists.training"
     if weights == "inherited":
         return training_after(own, {"epochs": min(_EPOCHS, own.epochs), **settings}, where)
     suited = {"learning_rate": own.learning_rate * _RATE_SHARE}
