@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,6 @@ from automl.report import read_run
 from automl.supernet import Supernet, build_supernet, load_skeleton
 from automl.training import Sandwich, TrainingConfig
 
-_SPACE = """
-space: memory
-input: graph
-slots:
-  pre: {from: input, blocks: [graph.mlp], width: [8, 24]}
-  message: {from: pre, blocks: [%s], depth: [1, 2]}
-output: message
-"""
 _FAMILIES = "graph.mlp, graph.gcn, graph.gat, graph.sage, graph.transformer, graph.sheaf, graph.tangnn"
 
 
@@ -41,16 +34,10 @@ def _graph(nodes: int, edges: int) -> NodeData:
     return NodeData("random", x, edge_index, torch.arange(nodes) % 3, ("a", "b", "c"))
 
 
-def _space(tmp_path: Path, families: str) -> str:
-    path = tmp_path / "space.yaml"
-    path.write_text(_SPACE % families)
-    return str(path)
-
-
-def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(tmp_path: Path) -> None:
+def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(space_of: Callable[[str], str]) -> None:
     host, config = Host.load(), TrainingConfig()
     task = NodeClassification.of(_graph(5000, 30_000), seed=0)
-    skeleton = load_skeleton(_space(tmp_path, _FAMILIES), host)
+    skeleton = load_skeleton(space_of(_FAMILIES), host)
     found = predict_families(
         build_supernet(skeleton, task, host),
         task,
@@ -88,9 +75,11 @@ def test_a_directed_graph_stays_directed() -> None:
     assert not torch.equal(small, coalesce(small.flip(0)))
 
 
-def _job(tmp_path: Path, limit: str, families: str = "graph.mlp, graph.gcn, graph.tangnn") -> dict[str, object]:
+def _job(
+    space_of: Callable[[str], str], limit: str, families: str = "graph.mlp, graph.gcn, graph.tangnn"
+) -> dict[str, object]:
     return {
-        "space": _space(tmp_path, families),
+        "space": space_of(families),
         "data": "karate",
         "objectives": ["error", "params"],
         "trials": 4,
@@ -100,9 +89,9 @@ def _job(tmp_path: Path, limit: str, families: str = "graph.mlp, graph.gcn, grap
     }
 
 
-def test_a_family_alone_that_does_not_fit_does_not_end_a_job(tmp_path: Path) -> None:
+def test_a_family_alone_that_does_not_fit_does_not_end_a_job(tmp_path: Path, space_of: Callable[[str], str]) -> None:
     folder, host = tmp_path / "run", Host.load()
-    job = resolve_job(settings=_job(tmp_path, "2MB"))
+    job = resolve_job(settings=_job(space_of, "2MB"))
     run = run_job(job, folder, host=host)
     memory = run.read_json("memory.json")
     assert memory["left_out"] == ["graph.tangnn"]
@@ -116,17 +105,19 @@ def test_a_family_alone_that_does_not_fit_does_not_end_a_job(tmp_path: Path) -> 
     assert again.read_json("front.json")["trials"]["complete"] == 4
 
 
-def test_a_job_without_any_family_that_fits_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_job_without_any_family_that_fits_is_refused_before_anything_is_written(
+    tmp_path: Path, space_of: Callable[[str], str]
+) -> None:
     with pytest.raises(
         ConfigError, match=r"karate: no block of the slot 'message' .* 34 nodes and 156 edges .* limit is 9 kB"
     ):
-        run_job(resolve_job(settings=_job(tmp_path, "9kB")), tmp_path / "run", host=Host.load())
+        run_job(resolve_job(settings=_job(space_of, "9kB")), tmp_path / "run", host=Host.load())
     assert not (tmp_path / "run").exists()
 
 
-def test_a_network_without_choices_is_refused_whole(tmp_path: Path) -> None:
+def test_a_network_without_choices_is_refused_whole(tmp_path: Path, space_of: Callable[[str], str]) -> None:
     with pytest.raises(ConfigError, match=r"karate: no network .* fits into memory"):
-        run_job(resolve_job(settings=_job(tmp_path, "9kB", "graph.gcn")), tmp_path / "run", host=Host.load())
+        run_job(resolve_job(settings=_job(space_of, "9kB", "graph.gcn")), tmp_path / "run", host=Host.load())
 
 
 @pytest.mark.parametrize("text", ["2 ms", "plenty", "0", "-3MB"])
@@ -135,7 +126,7 @@ def test_a_limit_that_is_no_size_is_refused(text: str) -> None:
         resolve_job(settings={"memory_limit": text})
 
 
-def test_small_data_are_not_predicted_unless_a_limit_is_written(tmp_path: Path) -> None:
-    settings = {k: v for k, v in _job(tmp_path, "").items() if k != "memory_limit"}
+def test_small_data_are_not_predicted_unless_a_limit_is_written(tmp_path: Path, space_of: Callable[[str], str]) -> None:
+    settings = {k: v for k, v in _job(space_of, "").items() if k != "memory_limit"}
     run = run_job(resolve_job(settings=settings), tmp_path / "run", host=Host.load())
     assert not run.has("memory.json")

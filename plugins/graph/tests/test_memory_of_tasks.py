@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +33,6 @@ from automl.tasks import Batch, StepScale, Task
 from automl.training import Sandwich, TrainingConfig
 
 _STRATEGY, _CONFIG = Sandwich(random=1), TrainingConfig()
-
-_GRAPHS = """
-space: memory
-input: graph
-slots:
-  pre: {from: input, blocks: [graph.mlp], width: [8, 24]}
-  message: {from: pre, blocks: [%s], depth: [1, 2]}
-output: message
-"""
 
 
 class AllPairs(nn.Module):
@@ -127,12 +119,6 @@ def _typed(papers: int, authors: int, subjects: int) -> HeteroNodeClassification
     return HeteroNodeClassification.of(data, seed=0)
 
 
-def _space(tmp_path: Path, families: str) -> str:
-    path = tmp_path / "space.yaml"
-    path.write_text(_GRAPHS % families)
-    return str(path)
-
-
 def _predicted(task: Task, space: str, scale: StepScale, host: Host) -> dict[str, FamilyMemory]:
     skeleton = load_skeleton(space, host)
 
@@ -175,19 +161,19 @@ def _first(task: Task, batch_size: int = 64) -> Batch:
     ids=["fewer graphs", "smaller graphs"],
 )
 def test_the_largest_batch_of_graphs_is_predicted(
-    tmp_path: Path, graphs: int, smallest: int, largest: int, families: str, host: Host
+    space_of: Callable[[str], str], graphs: int, smallest: int, largest: int, families: str, host: Host
 ) -> None:
     task, ordered = _level(graphs, smallest, largest)
     size = len(ordered) // 2
     batch = Batch(join_graphs(ordered[:size]), torch.arange(size) % 3)
-    ratios = _compare(task, _space(tmp_path, families), batch, size, host)
+    ratios = _compare(task, space_of(families), batch, size, host)
     assert list(ratios) == families.split(", ")
     assert all(0.7 < ratio < 1.4 for ratio in ratios.values()), ratios
 
 
-def test_pairs_of_nodes_are_predicted(tmp_path: Path, host: Host) -> None:
+def test_pairs_of_nodes_are_predicted(space_of: Callable[[str], str], host: Host) -> None:
     task = _links(2500, 20_000)
-    ratios = _compare(task, _space(tmp_path, "graph.mlp, graph.gcn, graph.gat, test.all_pairs"), _first(task), 64, host)
+    ratios = _compare(task, space_of("graph.mlp, graph.gcn, graph.gat, test.all_pairs"), _first(task), 64, host)
     assert all(0.8 < ratio < 1.25 for ratio in ratios.values()), ratios
 
 
@@ -286,15 +272,17 @@ def _job(space: str, data: str, limit: str) -> dict[str, object]:
     ],
 )
 def test_a_job_that_fits_nowhere_is_refused_before_anything_is_written(
-    tmp_path: Path, space: str, data: str, size: str, host: Host
+    tmp_path: Path, space_of: Callable[[str], str], space: str, data: str, size: str, host: Host
 ) -> None:
-    job = _job(space or _space(tmp_path, "graph.mlp, graph.gcn"), data, "9kB")
+    job = _job(space or space_of("graph.mlp, graph.gcn"), data, "9kB")
     with pytest.raises(ConfigError, match=rf"{data}: no block of the slot 'message' .* {size} .* limit is 9 kB"):
         run_job(resolve_job(settings=job), tmp_path / "run", host=host)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_family_that_looks_at_all_pairs_is_left_out_and_the_others_are_searched(tmp_path: Path, host: Host) -> None:
+def test_a_family_that_looks_at_all_pairs_is_left_out_and_the_others_are_searched(
+    tmp_path: Path, space_of: Callable[[str], str], host: Host
+) -> None:
     rng = np.random.default_rng(3)
     graphs = [_graph(rng, nodes, 3 * nodes) for nodes in rng.integers(20, 60, size=90).tolist()]
     np.savez(
@@ -305,7 +293,7 @@ def test_a_family_that_looks_at_all_pairs_is_left_out_and_the_others_are_searche
         x=np.concatenate([graph.x for graph in graphs]),
         y=np.arange(90) % 2,
     )
-    job = _job(_space(tmp_path, "graph.mlp, graph.gcn, test.all_pairs"), str(tmp_path / "graphs.npz"), "40MB")
+    job = _job(space_of("graph.mlp, graph.gcn, test.all_pairs"), str(tmp_path / "graphs.npz"), "40MB")
     memory = run_job(resolve_job(settings=job), tmp_path / "run", host=host).read_json("memory.json")
     assert memory["left_out"] == ["test.all_pairs"]
     assert memory["families"]["graph.gcn"] < 20e6 < 60e6 < memory["families"]["test.all_pairs"]
