@@ -6,8 +6,8 @@ An edge ``(j, i)`` in ``edge_index`` sends features from node ``j`` to node ``i`
 already has are not counted twice (Kipf and Welling 2017, arXiv:1609.02907). Nodes without incoming edges receive zeros.
 
 Both ways of computing give the same product up to rounding. The cached one holds compressed sparse rows with the weights
-in them, built once for each graph tensor and dropped with it. The traced one recomputes degrees from the edges, because an
-exported model meets graphs of any size.
+in them, built once for each graph tensor and dropped with it; products with constant features are kept, too. The traced one
+recomputes degrees from the edges, because an exported model meets graphs of any size.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from automl.errors import DataError
 from automl_graph.pyg import add_remaining_self_loops, scatter
 from automl_graph.sparse import compressed_rows, sparse_product
+from automl_graph.sparse_features import SparseFeatures, sparse_features
 
 __all__ = ["Adjacency", "Normalisation", "adjacency", "propagation_limit"]
 
@@ -104,8 +105,17 @@ class _CachedAdjacency(Adjacency):
         # A copy: a view would keep the tensor alive that this object must disappear with.
         self._edges: Final = edge_index.clone()
         self._matrices: dict[tuple[Normalisation, bool, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._kept: dict[tuple[Normalisation, bool], MutableMapping[Tensor, Tensor]] = {}
 
     def propagate(self, x: Tensor, *, norm: Normalisation, self_loops: bool) -> Tensor:
+        if not isinstance(x, SparseFeatures) or not x.constant:
+            return self._product(x, norm, self_loops)
+        kept = self._kept.setdefault((norm, self_loops), WeakTensorKeyDictionary())
+        if x not in kept:
+            kept[x] = sparse_features(self._product(x.dense(), norm, self_loops))
+        return kept[x]
+
+    def _product(self, x: Tensor, norm: Normalisation, self_loops: bool) -> Tensor:
         dtype = x.dtype if x.dtype in _SPARSE_DTYPES else torch.float32
         key = (norm, self_loops, dtype)
         if key not in self._matrices:

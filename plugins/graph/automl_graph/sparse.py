@@ -32,22 +32,22 @@ def compressed_rows(row: Tensor, column: Tensor, values: Tensor, rows: int) -> T
     order = torch.argsort(row * rows + column, stable=True)
     starts = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
     starts[1:] = torch.bincount(row, minlength=rows).cumsum(0)
-    return csr_matrix(starts, column[order], values[order], rows)
+    return csr_matrix(starts, column[order], values[order], (rows, rows))
 
 
-def csr_matrix(starts: Tensor, columns: Tensor, values: Tensor, rows: int) -> Tensor:
-    """Returns a square matrix of given compressed sparse rows, which are not checked.
+def csr_matrix(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Returns a matrix of given compressed sparse rows, which are not checked.
 
     Args:
         starts: first entry of each row, then their number, ``(rows + 1,)`` int64.
         columns: column of each entry, rising within a row, ``(entries,)`` int64.
         values: value of each entry, ``(entries,)``.
-        rows: number of rows and of columns.
+        shape: number of rows and of columns.
     """
     with warnings.catch_warnings():
         # torch calls the layout "beta" on first use; the few operations needed here are compared with dense ones in tests.
         warnings.filterwarnings("ignore", "Sparse", UserWarning)
-        return torch.sparse_csr_tensor(starts, columns, values, (rows, rows), check_invariants=False)
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
 @torch.library.custom_op("automl_graph::sparse_product", mutates_args=())
@@ -55,12 +55,12 @@ def sparse_product(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
     """Returns ``matrix @ x``.
 
     Args:
-        matrix: ``(n, n)`` in compressed sparse row form; receives no gradient.
+        matrix: ``(m, n)`` in compressed sparse row form; receives no gradient.
         transposed: its transpose in the same form.
         x: ``(n, width)`` in the dtype of ``matrix``.
 
     Returns:
-        ``(n, width)``.
+        ``(m, width)``.
 
     Cost:
         ``entries * width`` multiply-accumulates, forward and again backward.

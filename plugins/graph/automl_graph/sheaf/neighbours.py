@@ -70,7 +70,7 @@ def _pattern(pairs: NodePairs) -> _Pattern:
 def _matrix(starts: Tensor, columns: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     values = weights.new_empty(columns.shape)
     values[places] = weights.expand(2, -1)
-    return csr_matrix(starts, columns, values, len(starts) - 1)
+    return csr_matrix(starts, columns, values, (len(starts) - 1, len(starts) - 1))
 
 
 @torch.library.custom_op("automl_graph::sum_over_neighbours", mutates_args=())
@@ -87,7 +87,7 @@ def _(starts: Tensor, columns: Tensor, places: Tensor, weights: Tensor, x: Tenso
 @torch.library.custom_op("automl_graph::agreement_of_neighbours", mutates_args=())
 def _agreement(starts: Tensor, columns: Tensor, places: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """``<l_v, r_u> + <l_u, r_v>`` for each pair and dimension of the stalk: the gradient of the weights."""
-    empty = csr_matrix(starts, columns, left.new_zeros(columns.shape), len(starts) - 1)
+    empty = csr_matrix(starts, columns, left.new_zeros(columns.shape), (len(starts) - 1, len(starts) - 1))
     found = [
         torch.sparse.sampled_addmm(empty, left[:, k].contiguous(), right[:, k].contiguous().T, beta=0.0)
         .values()[places]

@@ -9,6 +9,7 @@ import torch
 
 from automl.tasks import Batch, StepSample, StepScale
 from automl_graph.signal import Graph
+from automl_graph.sparse_features import sparse_features
 from automl_graph.tasks.random_edges import every_second, graph_with_degrees
 
 __all__ = ["MEASURED_WHOLE", "SIZES", "graph_scale", "link_scale", "smaller_graph"]
@@ -64,7 +65,7 @@ def smaller_graph(graph: Graph, nodes: int, *, thinned: bool, seed: int) -> Grap
     """
     edges = graph_with_degrees(graph.edge_index, len(graph.x), nodes, seed=seed)
     rows = torch.linspace(0, len(graph.x) - 1, nodes).long()
-    return Graph(graph.x[rows].clone(), every_second(edges) if thinned else edges)
+    return Graph(sparse_features(graph.x[rows]), every_second(edges) if thinned else edges)
 
 
 def _smaller_graphs(batch: Batch) -> Iterator[Graph]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from automl.tasks.splits import PARTS, Part
+from automl_graph.sparse_features import sparse_features
 
 __all__ = ["NodeView", "part_views"]
 
@@ -36,7 +37,7 @@ def part_views(x: Tensor, edge_index: Tensor, nodes: Mapping[Part, Tensor], *, i
         nodes: nodes of each part.
         inductive: training sees neither validation nor test, validation does not see the test; nodes of no part are seen always.
     """
-    whole = NodeView(x, edge_index, torch.arange(len(x), device=x.device))
+    whole = NodeView(sparse_features(x), edge_index, torch.arange(len(x), device=x.device))
     if not inductive:
         return dict.fromkeys(PARTS, whole)
     views: dict[Part, NodeView] = {"test": whole}
@@ -46,5 +47,5 @@ def part_views(x: Tensor, edge_index: Tensor, nodes: Mapping[Part, Tensor], *, i
         kept = kept.index_fill(0, nodes[hidden], False)
         rows = kept.cumsum(0) - 1
         inside = kept[edge_index[0]] & kept[edge_index[1]]
-        views[part] = NodeView(x[kept], rows[edge_index[:, inside]], rows)
+        views[part] = NodeView(sparse_features(x[kept]), rows[edge_index[:, inside]], rows)
     return views
