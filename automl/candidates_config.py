@@ -76,10 +76,12 @@ class FinalistsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    members: PositiveInt = Field(
-        5,
-        description="architectures that are trained alone: the best with each family, then members of the searched front, "
-        "spread over it by cost",
+    members: PositiveInt = Field(5, description="architectures that are trained alone to the end")
+    entrants: PositiveInt | None = Field(
+        None,
+        description="architectures that begin: the best with each family, then members of the searched front, spread over it "
+        "by cost. Some go on after more and more epochs, until 'members' are left. Left out: one for each family, at least "
+        "'members', and with new weights also the largest with each family, in few blocks and in many",
     )
     weights: Literal["inherited", "new"] | None = Field(
         None,

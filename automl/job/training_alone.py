@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from torch import nn
 
-from automl.errors import TrainingError
+from automl.atomic_write import write_atomically
+from automl.errors import RunError, TrainingError
 from automl.job.stored_weights import read_metadata, write_weights
 from automl.supernet import Supernet
 from automl.tasks.task import Task
@@ -20,6 +21,7 @@ from automl.training.progress import Progress
 __all__ = ["BestEpoch", "train_alone"]
 
 _ABOUT: Final = "best_epoch"
+_RANKS: Final = "ranks.json"
 
 
 def train_alone(
@@ -68,13 +70,14 @@ def train_alone(
 
 
 class BestEpoch:
-    """Keeps the network of the best epoch in a file; heard by ``train`` as ``measure``.
+    """Keeps the network of the best epoch in a file, and the ranks of all in another; heard by ``train`` as ``measure``.
 
     Of equal epochs the first is kept. Since an epoch that was interrupted comes again with the same weights, an interruption
     changes nothing.
 
     Args:
-        path: the file: weights, and with them the epoch, its rank and facts.
+        path: the file: weights, and with them the epoch, its rank and facts. ``ranks.json`` beside it has one rank for each
+            epoch, null where numbers were not finite.
         calibrated: returns the network of the epoch as it would be measured, with facts on how it was made, as JSON.
         rank: what is compared, the first number first; smaller is better.
     """
@@ -86,6 +89,7 @@ class BestEpoch:
         rank: Callable[[nn.Module], Sequence[float]],
     ) -> None:
         self._path: Final = path
+        self._ranks: Final = path.with_name(_RANKS)
         self._calibrated: Final = calibrated
         self._rank: Final = rank
         self.latest: list[float] | None = None
@@ -94,13 +98,30 @@ class BestEpoch:
         """Measures the network of an epoch, and keeps it if no earlier one is as good."""
         model, facts = self._calibrated()
         self.latest = [float(number) for number in self._rank(model)]
-        if not all(map(math.isfinite, self.latest)):
+        finite = all(map(math.isfinite, self.latest))
+        ranks = [*self.ranks()[: epoch - 1], self.latest if finite else None]
+        write_atomically(self._ranks, json.dumps(ranks))
+        if not finite:
             return
         if self._path.is_file() and self.result()["rank"] <= self.latest:
             return
         content = {"epoch": epoch, "rank": self.latest, "facts": dict(facts)}
         # One text: several would be in another order in each file, and equal results are to be equal files.
         write_weights(self._path, model, {_ABOUT: json.dumps(content)})
+
+    def ranks(self) -> list[list[float] | None]:
+        """Returns the rank of each epoch so far.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        if not self._ranks.is_file():
+            return []
+        try:
+            known: list[list[float] | None] = json.loads(self._ranks.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{self._ranks}: damaged: {error}. Remove its folder and run the same job again.") from error
+        return known
 
     def result(self) -> dict[str, Any]:
         """Returns epoch, rank and facts of the network in the file.

@@ -21,8 +21,10 @@ class TrainingConfig(BaseModel):
         description="AdamW; Adam, whose decay is a part of the gradient, as the recipes of graph networks have it; or stochastic "
         "gradient descent with Nesterov momentum",
     )
-    learning_rate: float = Field(
-        0.02, gt=0, description="highest learning rate, reached after the warm-up; a cosine takes it to zero"
+    learning_rate: float = Field(0.02, gt=0, description="highest learning rate, reached after the warm-up")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine",
+        description="what becomes of the learning rate after the warm-up: a cosine takes it to zero, or it stays",
     )
     weight_decay: float = Field(0.02, ge=0, description="decay of weights; biases and scales are not decayed")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of 'sgd'")

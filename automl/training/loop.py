@@ -289,7 +289,13 @@ class _Training:
             first, last = math.ceil(begin * total), math.ceil(end * total)
             warmup_steps = round(warmup_steps * (last - first) / total)
             step, total = step - first, last - first
-        return learning_rate(step, highest=config.learning_rate, warmup_steps=warmup_steps, total_steps=total)
+        return learning_rate(
+            step,
+            highest=config.learning_rate,
+            warmup_steps=warmup_steps,
+            total_steps=total,
+            schedule=config.schedule,
+        )
 
     def _forward(self, *inputs: Tensor) -> Tensor:
         with self._fabric.autocast():

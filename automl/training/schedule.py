@@ -8,11 +8,19 @@ Source:
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 __all__ = ["learning_rate"]
 
 
-def learning_rate(step: int, *, highest: float, warmup_steps: int, total_steps: int) -> float:
+def learning_rate(
+    step: int,
+    *,
+    highest: float,
+    warmup_steps: int,
+    total_steps: int,
+    schedule: Literal["cosine", "constant"] = "cosine",
+) -> float:
     """Returns the learning rate of a step.
 
     Args:
@@ -20,9 +28,12 @@ def learning_rate(step: int, *, highest: float, warmup_steps: int, total_steps: 
         highest: learning rate at the end of the warm-up.
         warmup_steps: steps of linear rise; the first step has ``highest / (warmup_steps + 1)``.
         total_steps: steps of the whole training; the cosine would reach zero one step after the last.
+        schedule: what follows the warm-up.
     """
     warmup_steps = min(warmup_steps, total_steps)
     if step < warmup_steps:
         return highest * (step + 1) / (warmup_steps + 1)
+    if schedule == "constant":
+        return highest
     passed = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return highest * 0.5 * (1 + math.cos(math.pi * passed))

@@ -45,8 +45,10 @@ class AnchorValidation:
             supernet whose weights do not serve its large subnetworks.
         """
         space = self._supernet.space
-        smallest, largest = self._quality(space.smallest()), self._quality(space.largest())
-        drawn = [self._quality(architecture) for architecture in self._random]
+        asked = dict.fromkeys([space.smallest(), space.largest(), *self._random])
+        found = {architecture: self._quality(architecture) for architecture in asked}  # a network alone is all of them
+        smallest, largest = found[space.smallest()], found[space.largest()]
+        drawn = [found[architecture] for architecture in self._random]
         best = min(quality["error"] for quality in drawn)
         random = {name: float(np.mean([quality[name] for quality in drawn])) for name in drawn[0]}
         quality = {"smallest": smallest, "random": random | {"best-error": best}, "largest": largest}

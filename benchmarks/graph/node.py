@@ -54,7 +54,7 @@ from rows import Rows, machine
 DATA: Final = Path(os.environ.get("AUTOML_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "graph" / "node.jsonl"
 WIDTH: Final = 64
-FINALISTS: Final = 8
+FINALISTS: Final = 6
 SEARCH: Final = "search"
 DEEP_OPTIONS: Final = frozenset({"hops", "layers", "steps"})
 """Options of families that are deep by themselves."""
@@ -257,7 +257,7 @@ def alone(row: Row, family: Family, host: Host) -> Iterator[Row]:
 def searched(row: Row, host: Host, trials: int) -> Iterator[Row]:
     """Runs a search; yields its best member with the weights of the supernet, then the best finalist on the validation part."""
     source = DATASETS[row.data]
-    steps = 10
+    steps = 4  # between two looks at the validation part
     # Features as they are, the default of a job.
     splits = {**task_options(row.data, row.seed), "steps_per_epoch": min(steps, row.epochs), "normalise": "none"}
     job = JobConfig(

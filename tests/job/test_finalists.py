@@ -23,10 +23,10 @@ from torch import nn
 from automl.errors import ConfigError, InterruptedJobError, RunError, TrainingError, UserError
 from automl.host import Host
 from automl.job import export_picked, measure_picked, prune_picked, run_job
-from automl.job.candidates import finalists as finalists_module
 from automl.job.candidates.all_kinds import KINDS
-from automl.job.candidates.finalists import chosen_finalists
-from automl.job.finalist import finalist_network
+from automl.job.candidates.finalist_choice import chosen_finalists, families_by_slot, largest_with_each_family
+from automl.job.candidates.finalist_race import race_plan
+from automl.job.finalist import Finalist, finalist_network
 from automl.job.opened import OpenRun, open_run
 from automl.job.pruning import PruneRequest
 from automl.job.training_alone import BestEpoch
@@ -37,7 +37,7 @@ from automl.report.finalists import compare_finalists
 from automl.run_folder import Run
 from automl.search.measurement import Measurement
 from automl.space import Categorical, Ordinal, SearchSpace
-from automl.supernet import FamilySlot
+from automl.supernet import FamilySlot, build_supernet, family_slots, read_skeleton
 from automl.tasks import ImageClassification
 
 pytest.importorskip("automl_vision", reason="the spaces of these jobs use blocks of automl-vision")
@@ -65,6 +65,7 @@ def job(folder: Path, **settings: Any) -> JobConfig:
         "candidates": ["subnets", "finalists"],
         "finalists": {
             "members": 3,
+            "entrants": 6,
             "training": {"epochs": 2},
             "alternatives": [{"dropout": 0.3, "learning_rate": 0.03}],
         },
@@ -120,12 +121,43 @@ def test_the_best_with_each_family_comes_first_then_the_front_spread_by_cost() -
             ("b", "e", 2, 0.90, 90.0),
         ]
     )
-    assert chosen_finalists(history, SLOTS, 2) == [history[0], history[3]]
-    assert chosen_finalists(history, SLOTS, 3) == [history[0], history[3], history[2]]
+    assert chosen_finalists(history, SLOTS, 9, 2) == [history[0], history[3]]
+    assert chosen_finalists(history, SLOTS, 1) == [history[0], history[3], history[2]]
     assert chosen_finalists(history, SLOTS, 5) == [history[0], history[3], history[2], history[5], history[1]]
     assert len(chosen_finalists(history, SLOTS, 99)) == 6  # the last one is neither a best one nor on the front
     assert chosen_finalists(history, {}, 2) == [history[5], history[0]]
     assert chosen_finalists([], SLOTS, 3) == []
+
+
+TWO_SLOTS = """\
+space: two
+input: image
+slots:
+  stem: {from: input, blocks: [vision.conv_stem], width: [4, 6]}
+  one:  {from: stem, blocks: [vision.mbconv, vision.residual], width: [6, 8], depth: [2, 3]}
+  two:  {from: one, blocks: [vision.residual, vision.mbconv], width: [5, 7]}
+output: two
+"""
+
+
+def test_largest_of_each_family_are_alone_in_their_slot_shallow_and_deep(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(TWO_SLOTS)
+    skeleton = read_skeleton(tmp_path / "space.yaml")
+    supernet = build_supernet(skeleton, ImageClassification.load("digits", seed=0), host)
+    slots = family_slots(supernet.network, supernet.space)
+    best = supernet.space.smallest()
+    found = largest_with_each_family(supernet.space, slots, best)
+    assert len(set(found)) == len(found) == 5  # one is the largest of a family in both slots
+    for architecture in found:
+        assert (architecture["stem.width"], architecture["one.width"], architecture["two.width"]) == (6, 8, 7)
+        assert all(len(names) == 1 for names in families_by_slot(architecture, slots).values())
+    families = [
+        (by_slot["one"], a["one.depth"], by_slot["two"]) for a in found for by_slot in [families_by_slot(a, slots)]
+    ]
+    other = families_by_slot(best, slots)
+    names = (["vision.mbconv"], ["vision.residual"])
+    assert families[:4] == [(name, depth, other["two"]) for name in names for depth in (2, 3)]
+    assert {str((one, two)) for one, depth, two in families[4:]} <= {str((other["one"], name)) for name in names}
 
 
 ROWS = st.tuples(
@@ -136,11 +168,11 @@ ROWS = st.tuples(
 @given(rows=st.lists(ROWS, unique_by=lambda row: row[:3], max_size=25), members=st.integers(1, 12), order=st.randoms())
 def test_finalists_are_distinct_feasible_and_depend_on_no_order(rows: Any, members: int, order: Any) -> None:
     history = measured(rows)
-    chosen = chosen_finalists(history, SLOTS, members)
+    chosen = chosen_finalists(history, SLOTS, 1, members)
     assert len({m.architecture for m in chosen}) == len(chosen) <= members
     shuffled = list(history)
     order.shuffle(shuffled)
-    assert chosen_finalists(shuffled, SLOTS, members) == chosen
+    assert chosen_finalists(shuffled, SLOTS, 1, members) == chosen
     wanted = {(name, m.architecture[d]) for m in history for name, d in (("first", "one"), ("second", "two"))}
     found = {(name, m.architecture[d]) for m in chosen for name, d in (("first", "one"), ("second", "two"))}
     assert found == wanted or len(chosen) == members
@@ -201,7 +233,7 @@ def test_finalists_enter_the_front_with_the_values_of_their_own_networks(
     front = finished.read_json("front.json")
     assert front["kinds"] == {"subnet": 8, "finalist": 5}
     entrants, problems = KINDS["finalists"].enter(opened, history, SilentProgress(), never)
-    assert not problems
+    assert problems == ["4 finalists began; of these went on 3 after 1 epoch"]
     for entrant in entrants:
         network = entrant.build()
         model = network.candidate.model
@@ -225,7 +257,43 @@ def test_a_finalist_keeps_its_best_epoch_and_learns(finished: Run) -> None:
     for result in results(finished):
         assert 1 <= result["best_epoch"] <= result["training"]["epochs"] == 2
         folder = finished.path("finalists") / result["id"]
-        assert sorted(p.name for p in folder.iterdir()) == ["result.json", "training.json", "weights.safetensors"]
+        files = ["ranks.json", "result.json", "training.json", "weights.safetensors"]
+        assert sorted(p.name for p in folder.iterdir()) == files
+        ranks = json.loads((folder / "ranks.json").read_text())
+        assert len(ranks) == 2
+        assert ranks[result["best_epoch"] - 1] == min(ranks)
+
+
+def test_the_better_half_goes_on_and_of_the_others_only_their_ranks_stay(finished: Run) -> None:
+    folders = list(finished.path("finalists").iterdir())
+    dropped = [f for f in folders if not (f / "result.json").exists()]
+    assert len(dropped) == 1
+    for folder in dropped:
+        assert sorted(p.name for p in folder.iterdir()) == ["ranks.json", "training.json"]
+        assert len(json.loads((folder / "ranks.json").read_text())) == 1
+    first = {f.name: json.loads((f / "ranks.json").read_text())[0] for f in folders}
+    in_race = [r["id"] for r in results(finished) if r["training"]["dropout"] is None]
+    assert max(first[name] for name in in_race) <= min(first[f.name] for f in dropped)
+    notes = [note["text"] for note in finished.read_json("front.json")["notes"] if note["kind"] == "candidates"]
+    assert notes == ["4 finalists began; of these went on 3 after 1 epoch"]
+
+
+@pytest.mark.parametrize(
+    ("entrants", "members", "epochs", "expected"),
+    [
+        (3, 3, 8, []),
+        (2, 5, 8, []),
+        (0, 3, 8, []),
+        (4, 3, 8, [(4, 3)]),
+        (17, 5, 20, [(5, 10), (10, 5)]),
+        (24, 3, 8, [(1, 12), (2, 6), (4, 3)]),
+        (27, 1, 2, [(1, 9), (1, 3), (1, 1)]),
+    ],
+)
+def test_the_field_is_cut_by_one_factor_after_twice_as_many_epochs_each_time(
+    entrants: int, members: int, epochs: int, expected: list[tuple[int, int]]
+) -> None:
+    assert list(race_plan(entrants, members, epochs)) == expected
 
 
 def comparable(front: dict[str, Any]) -> dict[str, Any]:
@@ -309,7 +377,7 @@ def test_a_task_has_alternatives_for_new_weights_only(host: Host, tmp_path: Path
 
 
 def test_new_weights_are_drawn_from_seed_and_architecture(host: Host, tmp_path: Path) -> None:
-    settings = {"members": 2, "weights": "new", "training": {"epochs": 1}}
+    settings = {"members": 2, "entrants": 2, "weights": "new", "training": {"epochs": 1}}
     run = run_job(job(tmp_path, finalists=settings), tmp_path / "run", host=host)
     again = run_job(job(tmp_path, finalists=settings), tmp_path / "again", host=host)
     assert [r["digest"] for r in results(run)] == [r["digest"] for r in results(again)]
@@ -321,7 +389,7 @@ def test_new_weights_are_drawn_from_seed_and_architecture(host: Host, tmp_path: 
 
 
 def test_finalist_that_diverges_is_a_note_and_the_others_stay(host: Host, tmp_path: Path, monkeypatch: Any) -> None:
-    original, calls = finalists_module.train_finalist, []
+    original, calls = Finalist.train, []
 
     def failing(*arguments: Any) -> dict[str, Any]:
         calls.append(arguments)
@@ -331,8 +399,9 @@ def test_finalist_that_diverges_is_a_note_and_the_others_stay(host: Host, tmp_pa
             raise RuntimeError("of a plugin\nwith more lines")
         return original(*arguments)
 
-    monkeypatch.setattr(finalists_module, "train_finalist", failing)
-    front = run_job(job(tmp_path), tmp_path / "run", host=host).read_json("front.json")
+    monkeypatch.setattr(Finalist, "train", failing)
+    settings = {"members": 3, "entrants": 3, "training": {"epochs": 2}, "alternatives": [{"dropout": 0.3}]}
+    front = run_job(job(tmp_path, finalists=settings), tmp_path / "run", host=host).read_json("front.json")
     assert front["kinds"] == {"subnet": 8, "finalist": 2}
     texts = [note["text"] for note in front["notes"] if note["kind"] == "candidates"]
     assert [text.split(": ", 1)[1] for text in texts] == ["training diverged in epoch 1", "of a plugin"]
@@ -434,6 +503,7 @@ def test_report_shows_errors_with_shared_and_with_own_weights(finished: Run) -> 
         ({"candidates": ["subnets", "finalist"]}, "finalists"),
         ({"finalists": {"member": 3}}, "finalists.*member.*members"),
         ({"finalists": {"members": 0}}, "finalists.members"),
+        ({"finalists": {"entrants": 0}}, "finalists.entrants"),
         ({"finalists": {"weights": "inherit"}}, "finalists.weights.*inherited"),
         ({"finalists": {"training": {"epoch": 3}}}, "finalists.training.*epochs"),
         ({"finalists": {"alternatives": [{}, {"dropouts": 0.5}]}}, "finalists.alternatives.*dropout"),

@@ -33,3 +33,9 @@ def test_warm_up_longer_than_the_training_only_rises():
     rates = _rates(50, 10)
     assert all(0 < a < b for a, b in pairwise(rates))
     assert rates[-1] < 0.3
+
+
+def test_constant_rate_stays_after_the_warm_up():
+    rates = [learning_rate(step, highest=0.3, warmup_steps=3, total_steps=9, schedule="constant") for step in range(9)]
+    assert rates[:3] == pytest.approx([0.075, 0.15, 0.225])
+    assert rates[3:] == [0.3] * 6

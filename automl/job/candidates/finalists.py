@@ -1,6 +1,7 @@
 """Finalists: architectures of the search that are trained alone, with weights that they share with none.
 
-The better half of them is trained again with each of some other settings, since no setting is right for all data.
+Many begin, and the better half goes on after a while, again and again. The better half of those that are trained to the end is
+trained again with each of some other settings, since no setting is right for all data.
 """
 
 from __future__ import annotations
@@ -10,29 +11,28 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, final
 
-from automl.errors import InterruptedJobError, RunError
 from automl.host import Host
-from automl.job.candidates.kind import (
-    CandidateKind,
-    Entrant,
-    Network,
-    measurement_after,
-    searched_front,
-    spread,
+from automl.job.candidates.finalist_choice import (
+    best_measurement,
+    chosen_finalists,
+    families_by_slot,
+    largest_with_each_family,
 )
-from automl.job.finalist import finalist_network, train_finalist
+from automl.job.candidates.finalist_race import Race
+from automl.job.candidates.kind import CandidateKind, Entrant, Network, measurement_after
+from automl.job.finalist import Finalist, finalist_network
 from automl.job.opened import OpenRun
 from automl.job.pruning import training_after
 from automl.job_config import JobConfig
 from automl.options import parse_options
 from automl.progress import Progress
-from automl.search.measurement import Measurement
+from automl.search.measurement import Measurement, Outcome
 from automl.space import Architecture
 from automl.supernet import FamilySlot, family_slots
 from automl.tasks import Task
 from automl.training import TrainingConfig
 
-__all__ = ["Finalists", "chosen_finalists"]
+__all__ = ["Finalists"]
 
 _EPOCHS: Final = 20
 _RATE_SHARE: Final = 0.5
@@ -40,7 +40,7 @@ _RATE_SHARE: Final = 0.5
 
 @final
 class Finalists(CandidateKind):
-    """The best architecture with each family, then members of the searched front, each trained alone."""
+    """The best and the largest architectures with each family, and members of the searched front, each trained alone."""
 
     name: ClassVar[str] = "finalist"
 
@@ -54,77 +54,55 @@ class Finalists(CandidateKind):
         job, task = opened.run.job, opened.task
         weights = job.finalists.weights or task.finalist_weights
         slots = family_slots(opened.supernet.network, opened.supernet.space)
-        chosen = chosen_finalists(history, slots, job.finalists.members)
-        entrants, problems = [], []
+        race = Race(progress, stop)
 
-        def train_all(bases: Sequence[Measurement], settings: Mapping[str, Any]) -> list[Measurement]:
-            """Enters the architectures and returns those that were trained, the best first."""
+        def finalist(base: Measurement, settings: Mapping[str, Any]) -> Finalist:
             config = _training(job, weights, task.finalist_training, settings)
-            trained = []
-            for base in bases:
-                try:
-                    families = _families(base.architecture, slots)
-                    result = train_finalist(opened, base, families, weights, config, progress, stop)
-                except (InterruptedJobError, RunError):
-                    raise
-                except Exception as error:  # of a network that a plugin made; the others are trained all the same
-                    reason = str(error).strip().splitlines() or [type(error).__name__]
-                    problems.append(f"no finalist of {base.architecture.id}: {reason[0]}")
-                    continue
-                entrants.append(_entrant(opened, base, result))
-                trained.append((entrants[-1].measurement.values, base.architecture.id, base))
-            return [base for *_, base in sorted(trained, key=lambda row: row[:2])]
+            return Finalist(opened, base, families_by_slot(base.architecture, slots), weights, config)
 
-        ranked = train_all(chosen, {})
+        chosen = chosen_finalists(history, slots, job.finalists.members, job.finalists.entrants)
+        if weights == "new" and job.finalists.entrants is None:
+            chosen += _largest(opened, history, slots, chosen)
+        epochs = _training(job, weights, task.finalist_training, {}).epochs
+        field = race.narrow([finalist(base, {}) for base in chosen], job.finalists.members, epochs)
+        ranked = race.finish(field)
         for settings in _alternatives(job, weights, task):
-            train_all(ranked[: math.ceil(len(ranked) / 2)], settings)
-        return entrants, problems
+            race.finish([finalist(f.base, settings) for f in ranked[: math.ceil(len(ranked) / 2)]])
+        return [_entrant(opened, finalist.base, result) for finalist, result in race.results], race.notes
 
     def rebuild(self, opened: OpenRun, member: Mapping[str, Any]) -> Network:
         return finalist_network(opened, member["id"])
 
 
-def chosen_finalists(
-    history: Sequence[Measurement], slots: Mapping[str, FamilySlot], members: int
+def _largest(
+    opened: OpenRun,
+    history: Sequence[Measurement],
+    slots: Mapping[str, FamilySlot],
+    known: Sequence[Measurement],
 ) -> list[Measurement]:
-    """Returns the measured architectures that are trained alone; they depend on the measurements only, not on their order.
+    """The largest architectures of the families, measured with shared weights, which often rank sizes too badly to choose one."""
+    best = best_measurement(history)
+    if best is None:
+        return []
+    found = {m.architecture: m for m in history}
+    asked = largest_with_each_family(opened.supernet.space, slots, best.architecture)
+    new = [architecture for architecture in asked if architecture not in found]
+    found.update({a: _measured(a, outcome) for a, outcome in zip(new, opened.evaluator(new), strict=True)})
+    entered = {m.architecture for m in known}
+    return [found[a] for a in asked if a not in entered and found[a].values is not None and found[a].feasible]
 
-    First the best with each family of each slot by the first objective, the best first. Places that are left go to further
-    members of the searched front, spread over it by cost.
 
-    Args:
-        history: the measurements of the search.
-        slots: where families compete.
-        members: how many at most.
-    """
-    ranked = sorted(
-        (m for m in history if m.feasible and m.values is not None), key=lambda m: (m.values, m.architecture.id)
+def _measured(architecture: Architecture, outcome: Outcome) -> Measurement:
+    values = None if outcome.values is None else tuple(outcome.values)
+    return Measurement(
+        architecture=architecture, values=values, violations=tuple(outcome.violations), details=outcome.details
     )
-    chosen, seen = [], set[tuple[str, str]]()
-    for measurement in ranked:
-        own = {(slot, family) for slot, names in _families(measurement.architecture, slots).items() for family in names}
-        if own - seen:
-            chosen.append(measurement)
-        seen |= own
-    chosen = chosen[:members]
-    known = {m.architecture for m in chosen}
-    rest = [m for m in searched_front(ranked) if m.architecture not in known]
-    return [*chosen, *(rest[place] for place in spread(len(rest), members - len(chosen)))]
 
 
 def _entrant(opened: OpenRun, base: Measurement, result: Mapping[str, Any]) -> Entrant:
     origin = {key: result[key] for key in ("member", "families", "weights", "best_epoch", "shared")}
     measurement = measurement_after(opened, base, result["measured"])
     return Entrant(Finalists.name, result["id"], measurement, partial(finalist_network, opened, result["id"]), origin)
-
-
-def _families(architecture: Architecture, slots: Mapping[str, FamilySlot]) -> dict[str, list[str]]:
-    """The families of an architecture by slot; slots that it leaves out are not there."""
-    found = {
-        name: sorted({str(architecture[dimension]) for dimension in slot.dimensions if dimension in architecture})
-        for name, slot in slots.items()
-    }
-    return {name: families for name, families in found.items() if families}
 
 
 def _training(

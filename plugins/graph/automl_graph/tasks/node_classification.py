@@ -65,10 +65,19 @@ class NodeClassification(Task):
     signal: ClassVar[str] = "graph"
     finalist_weights: ClassVar[Literal["inherited", "new"]] = "new"
     # The kind of recipe that graph networks are published with; see docs/methods/one-front.md for what it gave.
-    finalist_training: ClassVar[Mapping[str, Any]] = {"optimiser": "adam", "learning_rate": 0.01, "weight_decay": 0.005}
+    finalist_training: ClassVar[Mapping[str, Any]] = {
+        "optimiser": "adam",
+        "learning_rate": 0.01,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "weight_decay": 0.0005,
+        "label_smoothing": 0,
+        "ema": 0,
+        "clip_norm": 0,
+    }
     finalist_alternatives: ClassVar[Sequence[Mapping[str, Any]]] = (
-        {"dropout": 0.8},
-        {"dropout": 0.8, "weight_decay": 0.02},
+        {"weight_decay": 0.005},
+        {"weight_decay": 0.005, "dropout": 0.8},
     )
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
