@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from automl_graph import plugin
+from automl_graph.forward_learning import strategy
 from automl_graph.forward_learning.strategy import Forward
 from automl_graph.links import LinkPrediction
 from automl_graph.tasks import GraphClassification, NodeClassification
@@ -35,13 +37,13 @@ def prepared_for_links() -> tuple[Supernet, LinkPrediction]:
     return load_skeleton("graph/link-prediction", HOST).build(task, HOST), task
 
 
-def step(supernet: Supernet, task: Task, strategy: Forward, progress: float) -> dict[str, float]:
+def step(supernet: Supernet, task: Task, trained_by: Forward, progress: float) -> dict[str, float]:
     context = StepContext(
         supernet=supernet, task=task, batch=next(iter(task.train_batches(np.random.default_rng(0), 4))),
         rng=np.random.default_rng(1), turn=FamilyTurns(supernet).draw(np.random.default_rng(1)),
         label_smoothing=0.0, progress=progress, validation=list, forward=supernet, backward=lambda loss: loss.backward(),
     )  # fmt: skip
-    return dict(strategy.step(context))
+    return dict(trained_by.step(context))
 
 
 @pytest.mark.parametrize(("progress", "part"), [(0.0, "pre"), (0.5, "message"), (0.9, "head")])
@@ -72,7 +74,28 @@ def test_networks_that_are_no_slots_on_graphs_are_refused() -> None:
         Forward().prepare(Supernet(nn.Linear(2, 3)), TrainingConfig())
 
 
-@pytest.mark.parametrize("wrong", [{"head": 0.0}, {"head": 1.0}, {"temperature": 0.0}])
+@pytest.mark.parametrize("wrong", [{"head": 0.0}, {"head": 1.0}, {"temperature": 0.0}, {"theta": -1.0}])
 def test_unusable_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
         Forward(**wrong)
+
+
+def test_unknown_loss_of_links_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown links 'goodnes'.*goodness"):
+        Forward(links="goodnes")
+
+
+def test_goodness_of_links_is_the_squared_length_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    supernet, task = prepared_for_links()
+    batch = next(iter(task.train_batches(np.random.default_rng(0), 4)))
+    nodes = torch.randn(34, 5, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    monkeypatch.setattr(strategy, "pooled_features", lambda *_: nodes)
+    loss = step(supernet, task, Forward(links="goodness", theta=3.0), 0.0)["loss"]
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    for a, b, linked in zip(*batch.inputs[2].tolist(), batch.target.tolist(), strict=True):
+        goodness = float(((nodes[a] * nodes[b]).detach() ** 2).sum())
+        away = 3.0 - goodness if linked else goodness - 3.0
+        losses[bool(linked)].append(math.log1p(math.exp(away)) if away < 30 else away)
+    expected = sum(sum(values) / len(values) for values in losses.values())
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert nodes.grad is not None

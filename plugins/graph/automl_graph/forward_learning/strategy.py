@@ -13,16 +13,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from automl.blockwise.stage_run import pooled_features, stopped_gradient
-from automl.errors import ConfigError
+from automl.errors import ConfigError, did_you_mean
 from automl.supernet import Stage, Staged, Supernet
 from automl.tasks import Batch
 from automl.training import StepContext, Strategy, TrainingConfig
-from automl_graph.forward_learning.goals import prototype_logits
+from automl_graph.forward_learning.goals import goodness_loss, prototype_logits
 from automl_graph.forward_learning.labels import class_nodes, virtual_features
 from automl_graph.links.metrics import balanced_loss
 from automl_graph.signal import GraphFormat
 
 __all__ = ["Forward"]
+
+_LINK_LOSSES: Final = ("cross-entropy", "goodness")
 
 
 @final
@@ -31,7 +33,8 @@ class Forward(Strategy):
 
     In each step one random subnetwork runs on the graph with a virtual node for each class, linked with the training
     nodes of that class, up to the slot that is being trained. The loss compares each training node with the virtual nodes.
-    In link prediction there are no virtual nodes: a slot learns that products of linked nodes are large.
+    In link prediction there are no virtual nodes: a slot learns that products of linked nodes are large, by cross entropy or by
+    the goodness of forward-forward, the squared length of ``z_i * z_j``.
     No gradient passes from one slot to another, so memory for training is that of the largest slot. The head learns
     from the labels on the graph as it is, and so may be exported as any network.
 
@@ -44,6 +47,8 @@ class Forward(Strategy):
         temperature: divides the products with virtual nodes, or of two nodes.
         both_directions: virtual and labelled nodes are linked in both directions, not only towards the virtual node.
         seed: of the features of virtual nodes.
+        links: loss of pairs of nodes: ``cross-entropy`` or ``goodness``.
+        theta: goodness that separates linked from unlinked pairs.
 
     Raises:
         ConfigError: an option is out of its range, or the task is one on whole graphs.
@@ -52,16 +57,28 @@ class Forward(Strategy):
     name: ClassVar[str] = "forward"
 
     def __init__(
-        self, *, head: float = 0.25, temperature: float = 1.0, both_directions: bool = True, seed: int = 0
+        self,
+        *,
+        head: float = 0.25,
+        temperature: float = 1.0,
+        both_directions: bool = True,
+        seed: int = 0,
+        links: str = "cross-entropy",
+        theta: float = 2.0,
     ) -> None:
         if not 0 < head < 1:
             raise ConfigError(f"strategy 'forward': head is {head}; it must be above 0 and below 1.")
-        if not temperature > 0:
-            raise ConfigError(f"strategy 'forward': temperature is {temperature}; it must be above 0.")
+        for option, value in {"temperature": temperature, "theta": theta}.items():
+            if not value > 0:
+                raise ConfigError(f"strategy 'forward': {option} is {value}; it must be above 0.")
+        if links not in _LINK_LOSSES:
+            raise ConfigError(f"strategy 'forward': unknown links {links!r}.{did_you_mean(links, _LINK_LOSSES)}")
         self._head: Final = head
         self._temperature: Final = temperature
         self._both_directions: Final = both_directions
         self._seed: Final = seed
+        self._links: Final = links
+        self._theta: Final = theta
 
     def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:
         _graph_stages(supernet)
@@ -94,12 +111,15 @@ class Forward(Strategy):
         return self._node_loss(context, stages, stage)
 
     def _link_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
-        """Cross entropy of whether the product of two nodes tells that they are linked (section on links, FL-CE)."""
+        """Whether the product of two nodes tells that they are linked (section on links: FL-CE, and FF by goodness)."""
         first, second = context.batch.inputs[2]
+        linked = context.batch.target == 1
         architecture = context.sample()
         nodes = pooled_features(lambda: context.forward(architecture), stages, stage)
-        logits = (nodes[first] * nodes[second]).sum(1, keepdim=True) / self._temperature
-        return balanced_loss(logits, context.batch.target)
+        products = nodes[first] * nodes[second]
+        if self._links == "goodness":
+            return goodness_loss(products[linked], [products[~linked]], self._theta)
+        return balanced_loss(products.sum(1, keepdim=True) / self._temperature, context.batch.target)
 
     def _node_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
         x, edges = context.batch.inputs
@@ -122,6 +142,8 @@ class Forward(Strategy):
             "temperature": self._temperature,
             "both_directions": self._both_directions,
             "seed": self._seed,
+            "links": self._links,
+            "theta": self._theta,
         }
 
     def __repr__(self) -> str:
