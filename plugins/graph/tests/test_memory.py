@@ -10,6 +10,7 @@ import pytest
 import torch
 from automl_graph.data import NodeData
 from automl_graph.pyg import coalesce, to_undirected
+from automl_graph.sparse_features import SparseFeatures
 from automl_graph.tasks import NodeClassification
 from automl_graph.tasks.random_edges import graph_with_degrees
 
@@ -25,18 +26,23 @@ from automl.training import Sandwich, TrainingConfig
 _FAMILIES = "graph.mlp, graph.gcn, graph.gat, graph.sage, graph.transformer, graph.sheaf, graph.tangnn"
 
 
-def _graph(nodes: int, edges: int) -> NodeData:
-    """Degrees that differ much: ends of edges are drawn by squares."""
+def _graph(nodes: int, edges: int, *, words: int = 0) -> NodeData:
+    """Degrees that differ much: ends of edges are drawn by squares. With ``words``, most of so many features are zeros."""
     rng = np.random.default_rng(5)
     ends = torch.from_numpy((rng.random((2, edges // 2)) ** 2 * nodes).astype(np.int64))
     edge_index = to_undirected(coalesce(ends, num_nodes=nodes), num_nodes=nodes)
-    x = torch.from_numpy(rng.normal(size=(nodes, 11))).float()
+    x = torch.from_numpy(rng.normal(size=(nodes, words or 11))).float()
+    if words:
+        x *= torch.from_numpy(rng.random(x.shape) < 0.02)
     return NodeData("random", x, edge_index, torch.arange(nodes) % 3, ("a", "b", "c"))
 
 
-def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(space_of: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("words", [0, 300])
+def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(
+    space_of: Callable[[str], str], words: int
+) -> None:
     host, config = Host.load(), TrainingConfig()
-    task = NodeClassification.of(_graph(5000, 30_000), seed=0)
+    task = NodeClassification.of(_graph(5000, 30_000, words=words), seed=0)
     skeleton = load_skeleton(space_of(_FAMILIES), host)
     found = predict_families(
         build_supernet(skeleton, task, host),
@@ -49,6 +55,7 @@ def test_predictions_are_within_a_factor_of_two_of_what_the_whole_graph_takes(sp
     )
     assert list(found) == _FAMILIES.split(", ")
     batch = next(iter(task.train_batches(np.random.default_rng(0), 64)))
+    assert isinstance(batch.inputs[0], SparseFeatures) == (words > 0)
     supernet = build_supernet(skeleton, task, host)
     for family, memory in found.items():
         only = {f"message.blocks.{i}.choice": [family] for i in range(2)}
