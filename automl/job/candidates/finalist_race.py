@@ -9,7 +9,7 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, final
 
@@ -23,8 +23,8 @@ _MOST_CUTS: Final = 3
 """The first is not before an eighth of the epochs: what learns slowly is to have a chance."""
 
 
-def race_plan(entrants: int, places: int, epochs: int) -> Iterator[tuple[int, int]]:
-    """Yields after how many epochs a field is cut, and how many stay.
+def race_plan(entrants: int, places: int, epochs: int) -> list[tuple[int, int]]:
+    """Returns after how many epochs a field is cut, and how many stay.
 
     Args:
         entrants: how many begin.
@@ -32,13 +32,13 @@ def race_plan(entrants: int, places: int, epochs: int) -> Iterator[tuple[int, in
         epochs: of a whole training.
 
     Example:
-        >>> list(race_plan(48, 6, 40))
+        >>> race_plan(48, 6, 40)
         [(5, 24), (10, 12), (20, 6)]
     """
     surplus = entrants / places
     cuts = min(_MOST_CUTS, max(0, math.ceil(math.log2(surplus)))) if entrants else 0
-    for left in range(cuts - 1, -1, -1):
-        yield max(1, epochs >> (left + 1)), math.ceil(places * surplus ** (left / cuts))
+    stay = {max(1, epochs >> (i + 1)): math.ceil(places * surplus ** (i / cuts)) for i in reversed(range(cuts))}
+    return list(stay.items())  # in a short training several cuts are one
 
 
 @final
