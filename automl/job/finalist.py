@@ -25,7 +25,7 @@ from automl.errors import RunError
 from automl.job.candidates.kind import Network, measurement_after, repeatable_values
 from automl.job.opened import OpenRun, make_evaluator, untrained_supernet
 from automl.job.stored_weights import load_weights
-from automl.job.training_alone import BestEpoch, train_alone
+from automl.job.training_alone import BestEpoch, read_ranks, train_alone
 from automl.job.training_progress import TrainingProgress
 from automl.objectives.units import format_value
 from automl.progress import Progress
@@ -124,9 +124,9 @@ class Finalist:
         Raises:
             InterruptedJobError, TrainingError, RunError: as ``train``.
         """
-        known = self._best(Supernet(self._opened.supernet.extract(self.base.architecture))).ranks()
-        if len(known) < epochs:
-            known = self._train(self._untrained(), epochs, progress, stop).ranks()
+        if len(read_ranks(self._folder)) < epochs:
+            self._train(self._untrained(), epochs, progress, stop)
+        known = read_ranks(self._folder)
         return min((rank for rank in known[:epochs] if rank is not None), default=[math.inf])
 
     def values(self, result: Mapping[str, Any]) -> Sequence[float]:

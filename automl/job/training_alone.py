@@ -18,7 +18,7 @@ from automl.tasks.task import Task
 from automl.training import SinglePath, TrainingConfig, train
 from automl.training.progress import Progress
 
-__all__ = ["BestEpoch", "train_alone"]
+__all__ = ["BestEpoch", "read_ranks", "train_alone"]
 
 _ABOUT: Final = "best_epoch"
 _RANKS: Final = "ranks.json"
@@ -99,7 +99,7 @@ class BestEpoch:
         model, facts = self._calibrated()
         self.latest = [float(number) for number in self._rank(model)]
         finite = all(map(math.isfinite, self.latest))
-        ranks = [*self.ranks()[: epoch - 1], self.latest if finite else None]
+        ranks = [*read_ranks(self._path.parent)[: epoch - 1], self.latest if finite else None]
         write_atomically(self._ranks, json.dumps(ranks))
         if not finite:
             return
@@ -108,20 +108,6 @@ class BestEpoch:
         content = {"epoch": epoch, "rank": self.latest, "facts": dict(facts)}
         # One text: several would be in another order in each file, and equal results are to be equal files.
         write_weights(self._path, model, {_ABOUT: json.dumps(content)})
-
-    def ranks(self) -> list[list[float] | None]:
-        """Returns the rank of each epoch so far.
-
-        Raises:
-            RunError: the file is damaged.
-        """
-        if not self._ranks.is_file():
-            return []
-        try:
-            known: list[list[float] | None] = json.loads(self._ranks.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{self._ranks}: damaged: {error}. Remove its folder and run the same job again.") from error
-        return known
 
     def result(self) -> dict[str, Any]:
         """Returns epoch, rank and facts of the network in the file.
@@ -134,3 +120,19 @@ class BestEpoch:
             raise TrainingError("no epoch gave finite numbers on the validation part; lower the learning rate.")
         content: dict[str, Any] = json.loads(read_metadata(self._path)[_ABOUT])
         return content
+
+
+def read_ranks(folder: Path) -> list[list[float] | None]:
+    """Returns the rank of each epoch so far, as ``BestEpoch`` has written them; none where there is no file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / _RANKS
+    if not path.is_file():
+        return []
+    try:
+        known: list[list[float] | None] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: damaged: {error}. Remove its folder and run the same job again.") from error
+    return known

@@ -29,7 +29,7 @@ from automl.job.candidates.finalist_race import race_plan
 from automl.job.finalist import Finalist, finalist_network
 from automl.job.opened import OpenRun, open_run
 from automl.job.pruning import PruneRequest
-from automl.job.training_alone import BestEpoch
+from automl.job.training_alone import BestEpoch, read_ranks
 from automl.job_config import JobConfig, resolve_job
 from automl.progress import SilentProgress
 from automl.report import read_run
@@ -222,6 +222,12 @@ def test_training_without_a_finite_epoch_is_an_error_that_says_so(tmp_path: Path
     best = Scripted([[float("inf"), 1.0]]).run(tmp_path / "none.safetensors", [1])
     with pytest.raises(TrainingError, match="no epoch gave finite numbers"):
         best.result()
+
+
+def test_damaged_ranks_are_named(tmp_path: Path) -> None:
+    (tmp_path / "ranks.json").write_text("[[0.5, 1.0], [")
+    with pytest.raises(RunError, match=r"ranks\.json: damaged"):
+        read_ranks(tmp_path)
 
 
 # --- jobs

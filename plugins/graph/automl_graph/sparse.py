@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-__all__ = ["compressed_rows", "csr_matrix", "sparse_product"]
+__all__ = ["compressed_rows", "csr_matrix", "row_starts", "sparse_product"]
 
 
 def compressed_rows(row: Tensor, column: Tensor, values: Tensor, rows: int) -> Tensor:
@@ -30,9 +30,19 @@ def compressed_rows(row: Tensor, column: Tensor, values: Tensor, rows: int) -> T
         ``(rows, rows)`` with layout ``torch.sparse_csr``.
     """
     order = torch.argsort(row * rows + column, stable=True)
+    return csr_matrix(row_starts(row, rows), column[order], values[order], (rows, rows))
+
+
+def row_starts(row: Tensor, rows: int) -> Tensor:
+    """Returns the first entry of each row, then the number of entries, ``(rows + 1,)`` int64.
+
+    Args:
+        row: row of each entry, ``(entries,)`` int64, in any order.
+        rows: number of rows.
+    """
     starts = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
     starts[1:] = torch.bincount(row, minlength=rows).cumsum(0)
-    return csr_matrix(starts, column[order], values[order], (rows, rows))
+    return starts
 
 
 def csr_matrix(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map_only
 
-from automl_graph.sparse import csr_matrix, sparse_product
+from automl_graph.sparse import csr_matrix, row_starts, sparse_product
 
 __all__ = ["SparseFeatures", "sparse_features"]
 
@@ -73,7 +73,7 @@ class SparseFeatures(Tensor):
         """Returns dense features with the places of their values; ``x`` shares its memory with them and must not change."""
         rows, columns = x.nonzero(as_tuple=True)
         by_column = torch.argsort(columns, stable=True)
-        places = _Places(_starts(rows, x.shape[0]), columns, rows, by_column, _starts(columns, x.shape[1]))
+        places = _Places(row_starts(rows, x.shape[0]), columns, rows, by_column, row_starts(columns, x.shape[1]))
         return cls._make(x, places, x[rows, columns], dropped=False)
 
     @property
@@ -128,12 +128,6 @@ class SparseFeatures(Tensor):
                 places.column_starts, places.rows[places.by_column], self._entries[places.by_column], (width, nodes)
             ),
         )
-
-
-def _starts(line: Tensor, lines: int) -> Tensor:
-    starts = torch.zeros(lines + 1, dtype=torch.int64, device=line.device)
-    starts[1:] = torch.bincount(line, minlength=lines).cumsum(0)
-    return starts
 
 
 def _linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Any:

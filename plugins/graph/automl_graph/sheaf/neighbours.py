@@ -15,7 +15,7 @@ from torch.utils.flop_counter import register_flop_formula
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from automl_graph.sheaf.pairs import NodePairs
-from automl_graph.sparse import csr_matrix
+from automl_graph.sparse import csr_matrix, row_starts
 
 __all__ = ["SPARSE_DTYPES", "sum_over_neighbours"]
 
@@ -61,8 +61,7 @@ def _pattern(pairs: NodePairs) -> _Pattern:
     if known is None:
         rows, columns = torch.cat([pairs.first, pairs.second]), torch.cat([pairs.second, pairs.first])
         order = torch.argsort(rows * pairs.nodes + columns)
-        starts = torch.zeros(pairs.nodes + 1, dtype=torch.int64, device=rows.device)
-        starts[1:] = torch.bincount(rows, minlength=pairs.nodes).cumsum(0)
+        starts = row_starts(rows, pairs.nodes)
         known = _KNOWN[pairs.first] = _Pattern(starts, columns[order], torch.argsort(order).view(2, -1))
     return known
 
