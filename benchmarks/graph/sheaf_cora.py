@@ -5,8 +5,8 @@
 ``few``: the fixed split with 20 labels of each class. ``many``: the splits of geom-gcn with 48 % of the nodes, the seed's number.
 Blocks ``graph.sheaf`` (stalks of three dimensions, two layers, 16 channels), the same ``tuned`` within the ranges of the paper
 (four layers, 32 channels, .7 of the inputs and .4 of the rest dropped, a decay of 1e-3), two layers ``graph.gcn`` and two of
-``graph.mlp``, which see no edges, all of width 64 with a linear classifier, dropout .5, Adam at .01 with a decay of 5e-4, features that
-sum to 1 or as they are; the step with the best validation error counts. Rows go to
+``graph.mlp``, which see no edges, all of width 64 with a linear classifier, dropout .5, Adam at .01 with a decay of 5e-4,
+features that sum to 1 or as they are; the step with the best validation error counts. Rows go to
 ``benchmarks/results/graph/sheaf_cora.jsonl`` as they are measured, and those that are there are not repeated.
 """
 
