@@ -77,7 +77,7 @@ class EarlySearch:
         asked = self._searcher.ask_early(epoch, self._run.job.training.epochs, self._history)
         if not asked:
             return
-        measured = [_measurement(a, o) for a, o in zip(asked, self._outcomes(asked), strict=True)]
+        measured = [Measurement.of(a, o, {}) for a, o in zip(asked, self._outcomes(asked), strict=True)]
         self._history[epoch] = measured
         self._write({"epoch": epoch, "measured": [_entry(measurement) for measurement in measured]})
         failed = sum(measurement.values is None for measurement in measured)
@@ -136,13 +136,6 @@ class EarlySearch:
             violations=tuple(float(violation) for violation in entry["violations"]),
             failure=entry.get("failure"),
         )
-
-
-def _measurement(architecture: Architecture, outcome: Outcome) -> Measurement:
-    values = None if outcome.values is None else tuple(outcome.values)
-    return Measurement(
-        architecture=architecture, values=values, violations=tuple(outcome.violations), failure=outcome.failure
-    )
 
 
 def _entry(measurement: Measurement) -> dict[str, Any]:

@@ -129,10 +129,9 @@ class Finalist:
         known = read_ranks(self._folder)
         return min((rank for rank in known[:epochs] if rank is not None), default=[math.inf])
 
-    def values(self, result: Mapping[str, Any]) -> Sequence[float]:
+    def measurement(self, result: Mapping[str, Any]) -> Measurement:
         """Returns the objectives of a result; those that do not repeat are what the search saw."""
-        measurement = measurement_after(self._opened, self.base, result["measured"])
-        return measurement.values or ()
+        return measurement_after(self._opened, self.base, result["measured"])
 
     def drop(self) -> None:
         """Removes everything but the ranks of its epochs; one that is finished stays as it is."""

@@ -151,14 +151,8 @@ class StagedEvaluator:
         for runner in runners.values():
             outcome = self._evaluator.outcome(runner.values, None, {})
             assert outcome.values is not None
-            partial.append(
-                Measurement(
-                    architecture=runner.architecture,
-                    values=tuple(outcome.values),
-                    violations=tuple(outcome.violations),
-                    details={"fidelity": runner.details["fidelity"], "rungs": runner.details["rungs"]},
-                )
-            )
+            details = {name: runner.details[name] for name in ("fidelity", "rungs")}
+            partial.append(Measurement.of(runner.architecture, outcome, details))
         promoted = self._promote(partial) if partial else None
         if promoted is not None:
             for runner, goes_on in zip(runners.values(), promoted, strict=True):

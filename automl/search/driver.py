@@ -263,15 +263,8 @@ class _Run:
             yield self._record(architecture, outcome, share + time.monotonic() - start)
 
     def _record(self, architecture: Architecture, outcome: Outcome, seconds: float) -> Measurement:
-        return self._ledger.append(
-            Measurement(
-                architecture=architecture,
-                values=None if outcome.values is None else tuple(outcome.values),
-                violations=tuple(outcome.violations),
-                details={**outcome.details, "seconds": round(seconds, 6)},
-                failure=outcome.failure,
-            )
-        )
+        details = {**outcome.details, "seconds": round(seconds, 6)}
+        return self._ledger.append(Measurement.of(architecture, outcome, details))
 
     def _count_failure(self, measurement: Measurement) -> bool:
         """Counts consecutive failures; tells whether the limit is reached and starts over then.

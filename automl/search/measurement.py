@@ -91,6 +91,18 @@ class Measurement:
     failure: str | None = None
     number: int = -1
 
+    @classmethod
+    def of(cls, architecture: Architecture, outcome: Outcome, details: Mapping[str, Any]) -> Measurement:
+        """Returns what an outcome says about an architecture, with the given details."""
+        values = None if outcome.values is None else tuple(outcome.values)
+        return cls(
+            architecture=architecture,
+            values=values,
+            violations=tuple(outcome.violations),
+            details=details,
+            failure=outcome.failure,
+        )
+
     @property
     def fidelity(self) -> float:
         """Share of the validation samples that it was measured on; below 1 if it was stopped early."""

@@ -66,8 +66,8 @@ def largest_with_each_family(
         depth = space.dimensions.get(f"{name}.depth")
         for family in slot.families:
             kept: dict[str, list[Scalar]] = {**elsewhere, **{d: [family] for d in slot.dimensions}}
-            for blocks in [] if depth is None else [depth.choices[:1]]:
-                found[_largest(space, {**kept, f"{name}.depth": list(blocks)})] = None
+            if depth is not None:
+                found[_largest(space, {**kept, f"{name}.depth": [depth.choices[0]]})] = None
             found[_largest(space, kept)] = None
     return list(found)
 

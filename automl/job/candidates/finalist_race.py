@@ -89,7 +89,7 @@ class Race:
     def _final_rank(self, finalist: Finalist) -> Sequence[float]:
         result = finalist.train(self._progress, self._stop)
         self.results.append((finalist, result))
-        return finalist.values(result)
+        return finalist.measurement(result).values or ()
 
     def _ranked(self, finalists: Sequence[Finalist], rank: Callable[[Finalist], Sequence[float]]) -> list[Finalist]:
         """Those that have a rank, the smallest first; what has none is noted."""

@@ -19,15 +19,14 @@ from automl.job.candidates.finalist_choice import (
     largest_with_each_family,
 )
 from automl.job.candidates.finalist_race import Race
-from automl.job.candidates.kind import CandidateKind, Entrant, Network, measurement_after
+from automl.job.candidates.kind import CandidateKind, Entrant, Network
 from automl.job.finalist import Finalist, finalist_network
 from automl.job.opened import OpenRun
 from automl.job.pruning import training_after
 from automl.job_config import JobConfig
 from automl.options import parse_options
 from automl.progress import Progress
-from automl.search.measurement import Measurement, Outcome
-from automl.space import Architecture
+from automl.search.measurement import Measurement
 from automl.supernet import FamilySlot, family_slots
 from automl.tasks import Task
 from automl.training import TrainingConfig
@@ -68,7 +67,7 @@ class Finalists(CandidateKind):
         ranked = race.finish(field)
         for settings in _alternatives(job, weights, task):
             race.finish([finalist(f.base, settings) for f in ranked[: math.ceil(len(ranked) / 2)]])
-        return [_entrant(opened, finalist.base, result) for finalist, result in race.results], race.notes
+        return [_entrant(opened, finalist, result) for finalist, result in race.results], race.notes
 
     def rebuild(self, opened: OpenRun, member: Mapping[str, Any]) -> Network:
         return finalist_network(opened, member["id"])
@@ -87,22 +86,15 @@ def _largest(
     found = {m.architecture: m for m in history}
     asked = largest_with_each_family(opened.supernet.space, slots, best.architecture)
     new = [architecture for architecture in asked if architecture not in found]
-    found.update({a: _measured(a, outcome) for a, outcome in zip(new, opened.evaluator(new), strict=True)})
+    found.update({a: Measurement.of(a, o, o.details) for a, o in zip(new, opened.evaluator(new), strict=True)})
     entered = {m.architecture for m in known}
     return [found[a] for a in asked if a not in entered and found[a].values is not None and found[a].feasible]
 
 
-def _measured(architecture: Architecture, outcome: Outcome) -> Measurement:
-    values = None if outcome.values is None else tuple(outcome.values)
-    return Measurement(
-        architecture=architecture, values=values, violations=tuple(outcome.violations), details=outcome.details
-    )
-
-
-def _entrant(opened: OpenRun, base: Measurement, result: Mapping[str, Any]) -> Entrant:
+def _entrant(opened: OpenRun, finalist: Finalist, result: Mapping[str, Any]) -> Entrant:
     origin = {key: result[key] for key in ("member", "families", "weights", "best_epoch", "shared")}
-    measurement = measurement_after(opened, base, result["measured"])
-    return Entrant(Finalists.name, result["id"], measurement, partial(finalist_network, opened, result["id"]), origin)
+    network = partial(finalist_network, opened, finalist.id)
+    return Entrant(Finalists.name, finalist.id, finalist.measurement(result), network, origin)
 
 
 def _training(

@@ -22,13 +22,12 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from automl.errors import DataError
 from automl_graph.pyg import add_remaining_self_loops, scatter
-from automl_graph.sparse import compressed_rows, sparse_product
+from automl_graph.sparse import SPARSE_DTYPES, compressed_rows, sparse_product
 from automl_graph.sparse_features import SparseFeatures, sparse_features
 
 __all__ = ["Adjacency", "Normalisation", "adjacency", "propagation_limit"]
 
 Normalisation = Literal["none", "row", "sym"]
-_SPARSE_DTYPES: Final = (torch.float32, torch.float64)
 
 
 class Adjacency(ABC):
@@ -116,7 +115,7 @@ class _CachedAdjacency(Adjacency):
         return kept[x]
 
     def _product(self, x: Tensor, norm: Normalisation, self_loops: bool) -> Tensor:
-        dtype = x.dtype if x.dtype in _SPARSE_DTYPES else torch.float32
+        dtype = x.dtype if x.dtype in SPARSE_DTYPES else torch.float32
         key = (norm, self_loops, dtype)
         if key not in self._matrices:
             self._matrices[key] = self._build(norm, self_loops, dtype)

@@ -8,13 +8,17 @@ product. The operator keeps the transpose beside the matrix and registers the co
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-__all__ = ["compressed_rows", "csr_matrix", "row_starts", "sparse_product"]
+__all__ = ["SPARSE_DTYPES", "compressed_rows", "csr_matrix", "row_starts", "sparse_product"]
+
+
+SPARSE_DTYPES: Final = (torch.float32, torch.float64)
+"""Those in which products with compressed sparse rows are computed."""
 
 
 def compressed_rows(row: Tensor, column: Tensor, values: Tensor, rows: int) -> Tensor:

@@ -15,14 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map_only
 
-from automl_graph.sparse import csr_matrix, row_starts, sparse_product
+from automl_graph.sparse import SPARSE_DTYPES, csr_matrix, row_starts, sparse_product
 
 __all__ = ["SparseFeatures", "sparse_features"]
 
 _SMALLEST_WIDTH: Final = 64
 _LARGEST_SHARE: Final = 0.1
 """Share of values that are not zero from which a dense product is faster."""
-_DTYPES: Final = (torch.float32, torch.float64)
 
 
 class _Places(NamedTuple):
@@ -41,7 +40,7 @@ def sparse_features(x: Tensor) -> Tensor:
     Args:
         x: constant features, ``(nodes, width)``.
     """
-    if x.ndim != 2 or x.shape[1] < _SMALLEST_WIDTH or x.dtype not in _DTYPES or x.requires_grad:
+    if x.ndim != 2 or x.shape[1] < _SMALLEST_WIDTH or x.dtype not in SPARSE_DTYPES or x.requires_grad:
         return x
     if int(x.count_nonzero()) > _LARGEST_SHARE * x.numel():
         return x

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from automl_graph.sheaf.inverse_root import inverse_root
-from automl_graph.sheaf.neighbours import SPARSE_DTYPES, sum_over_neighbours
+from automl_graph.sheaf.neighbours import sum_over_neighbours
 from automl_graph.sheaf.pairs import NodePairs
 from automl_graph.sheaf.scaling import scale_stalks
+from automl_graph.sparse import SPARSE_DTYPES
 
 __all__ = ["NORMALISATIONS", "Normalisation", "SheafLaplacian", "build_laplacian"]
 

@@ -17,9 +17,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from automl_graph.sheaf.pairs import NodePairs
 from automl_graph.sparse import csr_matrix, row_starts
 
-__all__ = ["SPARSE_DTYPES", "sum_over_neighbours"]
-
-SPARSE_DTYPES: Final = (torch.float32, torch.float64)
+__all__ = ["sum_over_neighbours"]
 
 
 class _Pattern(NamedTuple):

@@ -133,6 +133,8 @@ class NodeClassification(Task):
         return data in _BUILT_IN or holds_graph(Path(data))
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
+        if (self._x.device, self._x.dtype) == (torch.device(device), dtype):
+            return  # every training asks; views and what is cached for their tensors stay
         self._x = self._x.to(device, dtype)
         self._edge_index = self._edge_index.to(device)
         self._y = self._y.to(device)
