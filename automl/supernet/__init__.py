@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from automl.supernet.build import build_supernet, load_skeleton
     from automl.supernet.calibration import CalibrationReport, calibrate, has_batch_norm
     from automl.supernet.definition import SpaceDefinition
-    from automl.supernet.families import FamilySlot, family_slots
+    from automl.supernet.families import FamilySlot, family_slots, head_slot
     from automl.supernet.schema import Skeleton, Slot, read_skeleton
     from automl.supernet.signals import SIGNAL_KINDS, ImageFormat, PayloadFormat, Signal
     from automl.supernet.stages import Stage, Staged
@@ -35,6 +35,7 @@ __all__ = [
     "collects_auxiliary_losses",
     "family_slots",
     "has_batch_norm",
+    "head_slot",
     "load_skeleton",
     "read_skeleton",
 ]
@@ -61,6 +62,7 @@ __getattr__ = lazy_names(
         "collects_auxiliary_losses": "automl.supernet.auxiliary_loss",
         "family_slots": "automl.supernet.families",
         "has_batch_norm": "automl.supernet.calibration",
+        "head_slot": "automl.supernet.families",
         "load_skeleton": "automl.supernet.build",
         "read_skeleton": "automl.supernet.schema",
     },

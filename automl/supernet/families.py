@@ -11,9 +11,9 @@ from torch import nn
 from automl.elastic import Choice
 from automl.space import SearchSpace
 from automl.space.walk import read_dimensions
-from automl.supernet.network import SlotNetwork
+from automl.supernet.network import SkeletonNetwork, SlotNetwork
 
-__all__ = ["FamilySlot", "family_slots", "top_choices"]
+__all__ = ["FamilySlot", "family_slots", "head_slot", "top_choices"]
 
 _BLOCK: Final = re.compile(r"(?:\.blocks\.\d+)?(?:\.choice)?$")
 
@@ -71,6 +71,26 @@ def family_slots(network: nn.Module, space: SearchSpace) -> dict[str, FamilySlot
         else:
             slots[slot] = FamilySlot((name,), {family: _weights(module.candidate(family)) for family in families})
     return slots
+
+
+def head_slot(network: nn.Module, space: SearchSpace) -> dict[str, FamilySlot]:
+    """Returns the head of a network as a slot of the name ``head``, if several heads compete; else nothing.
+
+    Training takes no turns with heads, since every head sees the blocks of all families. A network that is trained alone
+    has one head, so there the choice counts as much as that of a family.
+
+    Args:
+        network: the network of a supernet.
+        space: its search space, perhaps narrower than what the network holds.
+    """
+    head = network.head if isinstance(network, SkeletonNetwork) else None
+    if not isinstance(head, Choice):
+        return {}
+    name = next(name for name, dimension in read_dimensions(network)[0].items() if dimension is head.choice)
+    families = [str(family) for family in space.dimensions[name].choices] if name in space.dimensions else []
+    if len(families) < 2:
+        return {}
+    return {"head": FamilySlot((name,), {family: _weights(head.candidate(family)) for family in families})}
 
 
 def top_choices(network: nn.Module) -> dict[str, Choice]:

@@ -62,7 +62,9 @@ class TrainingConfig(BaseModel):
         description="how often a diverged training goes back to the last good epoch with half the learning rate",
     )
     divergence_factor: float = Field(
-        5.0, gt=1, description="recent loss over first loss beyond which training counts as diverged"
+        5.0,
+        gt=1,
+        description="recent loss over first loss, of the phase, beyond which training counts as diverged",
     )
     channels_last: bool = Field(
         False,

@@ -21,8 +21,8 @@ class DivergenceGuard:
     """Watches the losses of every step and the weights of every epoch.
 
     Diverged means: a loss or weight that is not finite, or a recent loss (mean with weight 1/8 for the newest) above
-    ``factor`` times the first loss of the training. The first loss is that of an untrained network, so the limit does
-    not tighten while training makes the loss small.
+    ``factor`` times the first loss of the training, or of a phase of the strategy. The first loss is that of untrained layers, so
+    the limit does not tighten while training makes the loss small.
 
     Args:
         factor: recent loss over first loss that counts as diverged.
@@ -34,7 +34,7 @@ class DivergenceGuard:
         self._recent: float | None = None
 
     def restart(self, first: float | None) -> None:
-        """Forgets the recent losses, as after going back to a checkpoint that holds ``first``."""
+        """Forgets the recent losses: after going back to a checkpoint that holds ``first``, or, with None, as a phase begins."""
         self.first = first
         self._recent = None
 

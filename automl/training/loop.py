@@ -151,7 +151,7 @@ class _Training:
         strategy.check_length(supernet, self._plan.total_steps)
         notes = [] if compressor is None else compressor.attach(supernet.network, self._plan)
         average = WeightAverage(supernet, config.ema) if config.ema else None
-        guard = DivergenceGuard(config.divergence_factor)
+        guard = DivergenceGuard(config.divergence_factor * strategy.loss_range)
         self._state: Final = TrainingState(supernet, optimiser, average, guard, seed, compressor)
         self._schedule_notes: Final = notes
         self._families: Final = FamilyCount(supernet)
@@ -259,6 +259,8 @@ class _Training:
         if fabric.world_size > 1:
             losses = {name: float(self._mean(torch.tensor(value))) for name, value in losses.items()}
             self._average_gradients()
+        if state.step and self._phase(state.step) != self._phase(state.step - 1):
+            state.guard.restart(None)  # a phase has a loss of its own, which may be many times that of the one before
         state.guard.check_losses(losses)
         if self._compressor is not None:
             self._compressor.mask_gradients()
@@ -281,10 +283,8 @@ class _Training:
     def _learning_rate(self, step: int) -> float:
         config, plan = self._config, self._plan
         warmup_steps = round(config.warmup_epochs * plan.steps_per_epoch)
-        total = plan.total_steps
-        if self._compressor is not None:
-            step, total = self._compressor.position(step, plan)
-        begin, end = self._strategy.phase(self._supernet, step / total)
+        begin, end = self._phase(step)
+        step, total = self._position(step)
         if (begin, end) != (0.0, 1.0):
             first, last = math.ceil(begin * total), math.ceil(end * total)
             warmup_steps = round(warmup_steps * (last - first) / total)
@@ -296,6 +296,17 @@ class _Training:
             total_steps=total,
             schedule=config.schedule,
         )
+
+    def _phase(self, step: int) -> tuple[float, float]:
+        """Begin and end of the strategy's phase in which a step lies, as shares of the training."""
+        position, total = self._position(step)
+        return self._strategy.phase(self._supernet, position / total)
+
+    def _position(self, step: int) -> tuple[int, int]:
+        """Place of a step, and length, of the training as the strategy sees it: a compressor may begin it anew."""
+        if self._compressor is None:
+            return step, self._plan.total_steps
+        return self._compressor.position(step, self._plan)
 
     def _forward(self, *inputs: Tensor) -> Tensor:
         with self._fabric.autocast():

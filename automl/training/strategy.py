@@ -160,9 +160,16 @@ class StepContext:
 
 
 class Strategy(ABC):
-    """Chooses and trains the subnetworks of each step."""
+    """Chooses and trains the subnetworks of each step.
+
+    Attributes:
+        name: what jobs call it.
+        loss_range: how many times the loss of one subnetwork may be that of another without a sign of divergence. Above 1 where
+            the loss has no natural size, as that of products of features.
+    """
 
     name: ClassVar[str]
+    loss_range: ClassVar[float] = 1.0
 
     def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:  # noqa: B027  # optional, not forgotten
         """Gets a supernet ready for this strategy, and refuses what it cannot train; does nothing by default.

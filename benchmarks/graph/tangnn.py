@@ -149,10 +149,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the lines whose name contains this text")
     arguments = parser.parse_args()
 
-    def tangnn(mode: str, dropout: float, aux: str, layers: int = 2) -> Callable[[int, int], nn.Module]:
-        return lambda inp, out: TANGNN(
-            inp, out, hidden=32, layers=layers, m=20, mode=mode, heads=1, aux=aux, dropout=dropout
-        )
+    def tangnn(
+        mode: str, dropout: float, aux: str, layers: int = 2, *, bare: bool = False
+    ) -> Callable[[int, int], nn.Module]:
+        more = {"mode": mode, "aux": aux, "dropout": dropout, "feed_forward": not bare}
+        return lambda inp, out: TANGNN(inp, out, hidden=32, layers=layers, m=20, heads=1, **more)
 
     def selecting(mode: str) -> Callable[[int, int], nn.Module]:
         return lambda inp, out: with_oracles_selected(tangnn(mode, 0.0, "random_fixed", layers=1)(inp, out))
@@ -170,6 +171,10 @@ def main() -> None:
         ("digits, SAGE", on_digits, 64, 10, sage),
         *(
             (f"digits, TANGNN {mode}", on_digits, 64, 10, tangnn(mode, 0.3, "random_fixed"))
+            for mode in ("cross", "broadcast")
+        ),
+        *(
+            (f"digits, TANGNN {mode}, bare attention", on_digits, 64, 10, tangnn(mode, 0.3, "random_fixed", bare=True))
             for mode in ("cross", "broadcast")
         ),
     ]

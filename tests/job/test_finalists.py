@@ -160,6 +160,17 @@ def test_largest_of_each_family_are_alone_in_their_slot_shallow_and_deep(host: H
     assert {str((one, two)) for one, depth, two in families[4:]} <= {str((other["one"], name)) for name in names}
 
 
+def test_every_head_is_tried_with_every_family() -> None:
+    space = SearchSpace.build({"op": Categorical("a", "b"), "head": Categorical("p", "q"), "width": Ordinal(3, 5)})
+    slots, heads = {"op": FamilySlot(("op",), {"a": 1, "b": 1})}, FamilySlot(("head",), {"p": 1, "q": 1})
+    found = largest_with_each_family(space, slots, space.smallest(), heads)
+    assert [(a["op"], a["head"], a["width"]) for a in found] == [
+        (op, head, 5) for op in ("a", "b") for head in ("p", "q")
+    ]
+    without = largest_with_each_family(space, slots, space.smallest())
+    assert [(a["op"], a["width"]) for a in without] == [("a", 5), ("b", 5)]
+
+
 ROWS = st.tuples(
     st.sampled_from("abc"), st.sampled_from("de"), st.sampled_from([2, 3, 5, 7, 11]), st.floats(0, 1), st.floats(1, 9)
 )

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from automl import elastic
 from automl.errors import ConfigError, UnknownNameError, UserError
 from automl.host import Family, Host, hookimpl
-from automl.space import SizeLike, as_ordinal
-from automl.supernet import Supernet, build_supernet, family_slots, load_skeleton
+from automl.space import SizeLike, as_ordinal, restrict
+from automl.supernet import Supernet, build_supernet, family_slots, head_slot, load_skeleton
 from automl.supernet.schema import Skeleton, read_skeleton
 
 
@@ -307,6 +307,7 @@ def test_blocks_that_do_not_fit_are_refused_with_file_and_line(host: Host, tmp_p
 def test_heads_are_checked(host: Host, tmp_path: Path) -> None:
     model = _build(host, tmp_path, TWO, "output: b\nhead: {toy.head: {hidden: 9}}\n")
     assert model.network.head.layers[0].out_features == 9
+    assert head_slot(model.network, model.space) == {}
     with pytest.raises(ConfigError, match="a head here maps image to logits"):
         _build(host, tmp_path, TWO, "output: b\nhead: toy.plain\n")
 
@@ -324,6 +325,13 @@ def test_heads_compete(host: Host, tmp_path: Path) -> None:
     assert outputs[0].shape == outputs[1].shape == (2, 4)
     assert not torch.allclose(*outputs)
     assert "head" not in family_slots(model.network, model.space)  # an option: families take turns in slots
+    heads = head_slot(model.network, model.space)["head"]
+    assert heads.dimensions == ("head.choice",)
+    assert heads.families == ["auto", "toy.head"]
+    assert (
+        heads.weights["toy.head"] == sum(p.numel() for p in model.network.head.candidate("toy.head").parameters()) > 0
+    )
+    assert head_slot(model.network, restrict(model.space, {"head.choice": ["auto"]})) == {}
     with pytest.raises(ConfigError, match=r"space.yaml:\d+: head: 'toy.head' stands here twice"):
         _build(host, tmp_path, TWO, "output: b\nhead: [toy.head, {toy.head: {hidden: 9}}]\n")
     with pytest.raises(ConfigError, match="exactly one block name"):

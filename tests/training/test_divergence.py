@@ -122,6 +122,50 @@ def test_absurd_learning_rate_is_caught_and_mended(new_supernet, new_task, confi
     assert all(bool(torch.isfinite(p).all()) for p in supernet.parameters())
 
 
+class Wide(Sabotage):
+    """A strategy whose losses differ by more than the sabotage."""
+
+    name = "wide"
+    loss_range = 1e7
+
+
+def test_a_strategy_may_say_that_its_losses_differ_widely(new_supernet, new_task, config, tmp_path):
+    history = train(
+        new_supernet(), new_task(), config, strategy=Wide({3}, "exploding"), folder=tmp_path, seed=3, device="cpu"
+    )
+    assert history[-1]["retries"] == 0
+    assert history[0]["loss"] > 1e5
+
+
+class Phases(Strategy):
+    """Two halves, each with losses of its own size, and one step of the second half that may be far above them."""
+
+    name = "phases"
+
+    def __init__(self, explodes_at=None) -> None:
+        self.explodes_at, self.count = explodes_at, 0
+
+    def phase(self, supernet, progress):
+        return (0.0, 0.5) if progress < 0.5 else (0.5, 1.0)
+
+    def step(self, context):
+        SinglePath().step(context)
+        self.count += 1
+        if self.count == self.explodes_at:
+            return {"loss": 1e6}
+        return {"loss": 1.0 if context.progress < 0.5 else 90.0}
+
+
+@pytest.mark.parametrize(("explodes_at", "retries"), [(None, [0, 0, 0, 0]), (10, [0, 0, 1, 1]), (14, [0, 0, 0, 1])])
+def test_each_phase_of_a_strategy_is_measured_by_its_own_first_loss(
+    explodes_at, retries, new_supernet, new_task, config, tmp_path
+):
+    history = train(
+        new_supernet(), new_task(), config, strategy=Phases(explodes_at), folder=tmp_path, seed=3, device="cpu"
+    )
+    assert [record["retries"] for record in history] == retries
+
+
 def test_guard_follows_a_slow_explosion_but_not_one_bad_step():
     guard = DivergenceGuard(factor=5)
     for loss in (2.0, 1.0, 20.0, 1.0, 0.5, 15.0):

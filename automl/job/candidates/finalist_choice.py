@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from automl.job.candidates.kind import searched_front, spread
 from automl.search.measurement import Measurement
@@ -42,7 +43,7 @@ def chosen_finalists(
 
 
 def largest_with_each_family(
-    space: SearchSpace, slots: Mapping[str, FamilySlot], best: Architecture
+    space: SearchSpace, slots: Mapping[str, FamilySlot], best: Architecture, heads: FamilySlot | None = None
 ) -> list[Architecture]:
     """Returns for each family of each slot the largest architecture with it alone in the slot, in as few blocks as can be, and
     in as many; other slots have the families of ``best``.
@@ -51,6 +52,7 @@ def largest_with_each_family(
         space: the search space.
         slots: where families compete.
         best: an architecture of the space.
+        heads: the heads, where several compete; each architecture is returned with every one of them.
 
     Example:
         >>> from automl.space import Categorical, Ordinal
@@ -64,8 +66,8 @@ def largest_with_each_family(
     for name, slot in slots.items():
         elsewhere = {d: [f] for other in slots.values() if other != slot for d, f in _families_of(other, best).items()}
         depth = space.dimensions.get(f"{name}.depth")
-        for family in slot.families:
-            kept: dict[str, list[Scalar]] = {**elsewhere, **{d: [family] for d in slot.dimensions}}
+        for family, head in product(slot.families, _choices(heads)):
+            kept: dict[str, list[Scalar]] = {**elsewhere, **{d: [family] for d in slot.dimensions}, **head}
             if depth is not None:
                 found[_largest(space, {**kept, f"{name}.depth": [depth.choices[0]]})] = None
             found[_largest(space, kept)] = None
@@ -95,6 +97,11 @@ def _families_of(slot: FamilySlot, best: Architecture) -> dict[str, Scalar]:
     """A family for each block of a slot; blocks that ``best`` leaves out have that of its first block."""
     used = [best[dimension] for dimension in slot.dimensions if dimension in best]
     return {dimension: best.get(dimension, used[0]) for dimension in slot.dimensions} if used else {}
+
+
+def _choices(slot: FamilySlot | None) -> list[dict[str, list[Scalar]]]:
+    """Each family of a slot for all of its dimensions; without a slot, no dimension at all."""
+    return [{d: [f] for d in slot.dimensions} for f in slot.families] if slot else [{}]
 
 
 def _largest(space: SearchSpace, kept: Mapping[str, list[Scalar]]) -> Architecture:

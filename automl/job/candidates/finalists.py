@@ -27,7 +27,7 @@ from automl.job_config import JobConfig
 from automl.options import parse_options
 from automl.progress import Progress
 from automl.search.measurement import Measurement
-from automl.supernet import FamilySlot, family_slots
+from automl.supernet import FamilySlot, family_slots, head_slot
 from automl.tasks import Task
 from automl.training import TrainingConfig
 
@@ -53,15 +53,17 @@ class Finalists(CandidateKind):
         job, task = opened.run.job, opened.task
         weights = job.finalists.weights or task.finalist_weights
         slots = family_slots(opened.supernet.network, opened.supernet.space)
+        heads = head_slot(opened.supernet.network, opened.supernet.space)
+        competing = {**slots, **heads}
         race = Race(progress, stop)
 
         def finalist(base: Measurement, settings: Mapping[str, Any]) -> Finalist:
             config = _training(job, weights, task.finalist_training, settings)
-            return Finalist(opened, base, families_by_slot(base.architecture, slots), weights, config)
+            return Finalist(opened, base, families_by_slot(base.architecture, competing), weights, config)
 
-        chosen = chosen_finalists(history, slots, job.finalists.members, job.finalists.entrants)
+        chosen = chosen_finalists(history, competing, job.finalists.members, job.finalists.entrants)
         if weights == "new" and job.finalists.entrants is None:
-            chosen += _largest(opened, history, slots, chosen)
+            chosen += _largest(opened, history, slots, heads.get("head"), chosen)
         epochs = _training(job, weights, task.finalist_training, {}).epochs
         field = race.narrow([finalist(base, {}) for base in chosen], job.finalists.members, epochs)
         ranked = race.finish(field)
@@ -77,6 +79,7 @@ def _largest(
     opened: OpenRun,
     history: Sequence[Measurement],
     slots: Mapping[str, FamilySlot],
+    heads: FamilySlot | None,
     known: Sequence[Measurement],
 ) -> list[Measurement]:
     """The largest architectures of the families, measured with shared weights, which often rank sizes too badly to choose one."""
@@ -84,7 +87,7 @@ def _largest(
     if best is None:
         return []
     found = {m.architecture: m for m in history}
-    asked = largest_with_each_family(opened.supernet.space, slots, best.architecture)
+    asked = largest_with_each_family(opened.supernet.space, slots, best.architecture, heads)
     new = [architecture for architecture in asked if architecture not in found]
     found.update({a: Measurement.of(a, o, o.details) for a, o in zip(new, opened.evaluator(new), strict=True)})
     entered = {m.architecture for m in known}

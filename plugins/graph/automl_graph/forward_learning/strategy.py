@@ -55,6 +55,7 @@ class Forward(Strategy):
     """
 
     name: ClassVar[str] = "forward"
+    loss_range: ClassVar[float] = 1000.0  # products of nodes grow with the width, and with sums over neighbours
 
     def __init__(
         self,
