@@ -5,8 +5,8 @@
 
 One network for each family that takes and gives graphs, read from what is installed: a pre-layer, blocks of the family, a
 sum readout and a linear layer, all of width 32, with the largest choice of each option but for the entries of ``OPTIONS`` and
-``COUNTING_OPTIONS``, and ``GIN`` of torch-geometric as a peer. Adam at 0.005 with a cosine schedule; the epoch with the best
-validation error is tested.
+``COUNTING_OPTIONS``, and ``GIN`` of torch-geometric as a peer; ``VARIANTS`` run only where they are named. Adam at 0.005 with a
+cosine schedule; the epoch with the best validation error is tested.
 ``FOLDER`` holds collections as ``.npz`` files (see the page on tasks on whole graphs); counting sets need none. Rows go to
 ``benchmarks/results/graph/level.jsonl`` as they are measured; what is there is not measured again.
 """
@@ -65,7 +65,11 @@ COUNTING_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "triangle-or-not": {"k": 2, "layers": 2, "closing": "count"},
     **{each: {"k": 3, "layers": 2, "closing": "count"} for each in ("4-cycles", "5-cycles", "4-paths")},
 }
-"""``graph.kpath`` on counting sets: triangles lie within two steps of their nodes, cycles of four and five within three."""
+"""``graph.kpath`` on counting sets: paths of two steps close triangles, those of three 4-cycles; the rest has to be learned."""
+VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "graph.kpath without closing": ("graph.kpath", {"k": 2, "layers": 2, "closing": "none"}),
+}
+"""Families with other settings, the same for all sets."""
 
 
 class GIN(nn.Module):
@@ -116,6 +120,11 @@ def families(host: Host) -> dict[str, Callable[[str], nn.Module]]:
     for name, family in sorted(host.components("family").items()):
         if isinstance(family, Family) and (family.accepts, family.produces) == ("graph", "graph"):
             found[name] = lambda of, family=family: block_of(family, of)  # type: ignore[misc]
+            for variant, (base, options) in VARIANTS.items():
+                if base == name:
+                    found[variant] = lambda of, family=family, options=options: specialise(  # type: ignore[misc]
+                        family.load()(WIDTH, WIDTH, **options)
+                    )
     return found
 
 
@@ -169,7 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=None, help="folder with the .npz files of the collections")
     parser.add_argument("--sets", default=",".join([*COUNTING, *COLLECTIONS]))
-    parser.add_argument("--families", default="", help="names with commas between; default: all that are installed")
+    parser.add_argument(
+        "--families", default="", help="names with commas between; default: all that are installed, no variants"
+    )
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=60)
@@ -181,7 +192,9 @@ def main() -> None:
     torch.set_num_threads(1)
     scenario = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in arguments.scenario)}
     known = families(Host.load())
-    chosen = [name for name in arguments.families.split(",") if name] or list(known)
+    chosen = [name for name in arguments.families.split(",") if name] or [
+        name for name in known if name not in VARIANTS
+    ]
     rows = Rows(arguments.results)
     settings = {"epochs": arguments.epochs, "scenario": scenario}
     for seed in range(arguments.seeds):

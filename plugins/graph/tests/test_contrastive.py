@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from automl_graph import plugin
+from automl_graph.blocks import SAGE
+from automl_graph.pyg import scatter
+from automl_graph.signal import Graph
 from automl_graph.strategies import GraphContrastive
 from automl_graph.strategies.edge_removal import EdgeScorer, draw_view, drop_probabilities, info_nce
 from automl_graph.tasks import GraphClassification
@@ -51,11 +55,17 @@ def test_more_important_edges_are_never_more_likely_to_go() -> None:  # check 10
 
 def test_nothing_is_dropped_at_probability_zero() -> None:  # check 10
     scores = torch.rand(10, generator=generator())
+    assert not probabilities(scores, drop=0.0).any()
     view = draw_view(EDGES, probabilities(scores, drop=0.0), 6, GRAPH, generator())
     assert torch.equal(view.edge_index, EDGES)
-    h = torch.randn(4, 3, generator=generator())
-    identical = info_nce(h, h, 0.2)
-    torch.testing.assert_close(info_nce(h, h * view.weight[:4, None].detach(), 0.2), identical)
+    torch.manual_seed(0)
+    network, x, owner = SAGE(3, 4, residual=False).eval(), torch.randn(6, 3), torch.tensor([0, 0, 0, 1, 1, 1])
+    with torch.no_grad():
+        first, second = (network(Graph(x, edges)).x * view.weight[:, None] for edges in (EDGES, view.edge_index))
+    pooled = [scatter(h, owner, dim=0, dim_size=2, reduce="mean") for h in (first, second)]
+    cosine = float(torch.cosine_similarity(pooled[0][0], pooled[0][1], dim=0))
+    identical = math.log1p(math.exp((cosine - 1) / 0.2))  # each graph is at 1 to itself and at the cosine to the other
+    assert float(info_nce(*pooled, 0.2)) == pytest.approx(identical, rel=1e-5)
 
 
 def test_views_are_undirected_and_keep_an_edge_of_every_graph() -> None:
@@ -80,6 +90,27 @@ def test_contrastive_loss_is_zero_for_one_graph_and_symmetric() -> None:  # chec
     assert float(info_nce(a[:1], b[:1], 0.2)) == 0
     torch.testing.assert_close(info_nce(a, b, 0.2), info_nce(b, a, 0.2))
     assert float(info_nce(a, a, 0.2)) < float(info_nce(a, a.flip(0), 0.2))
+
+
+def test_contrastive_loss_is_the_cross_entropy_of_similarities_in_both_directions() -> None:
+    a, b = (torch.randn(4, 3, generator=generator(seed), dtype=torch.float64) for seed in (1, 2))
+    terms = []
+    for one, other in ((a, b), (b, a)):
+        for i in range(4):
+            near = [math.exp(float(torch.cosine_similarity(one[i], other[j], dim=0)) / 0.3) for j in range(4)]
+            terms.append(-math.log(near[i] / sum(near)))
+    assert float(info_nce(a, b, 0.3)) == pytest.approx(sum(terms) / 8, rel=1e-12)
+    assert float(info_nce(5 * a, b, 0.3)) == pytest.approx(sum(terms) / 8, rel=1e-12)
+
+
+def test_weight_of_a_node_falls_with_the_probability_of_each_of_its_edges() -> None:  # check 11
+    p = torch.rand(10, generator=generator(), dtype=torch.float64).mul(0.5).add(0.1)
+    p = p.view(5, 2).mean(1).repeat_interleave(2).requires_grad_()  # the same in both directions
+    view = draw_view(EDGES, p, 6, GRAPH, generator())
+    for node in range(6):
+        (gradient,) = torch.autograd.grad(view.weight[node], p, retain_graph=True)
+        assert torch.equal(gradient < 0, EDGES[1] == node)
+        assert torch.equal(gradient == 0, EDGES[1] != node)
 
 
 def test_gradient_reaches_the_scorer_through_the_relaxed_mask_only() -> None:  # check 11
@@ -135,6 +166,23 @@ def test_scorer_and_projection_are_trained_beside_the_network(tmp_path: Path) ->
     assert sum(changed) > len(changed) // 2
     model = supernet.extract(supernet.space.smallest())
     assert not [name for name, _ in model.named_parameters() if "scorer" in name]
+
+
+@pytest.mark.parametrize(("weights", "learns"), [({"alpha": 1.0}, False), ({"beta": 1.0}, True)])
+def test_scorer_learns_from_the_contrast_and_not_from_the_task(
+    weights: dict[str, float], learns: bool, tmp_path: Path
+) -> None:  # check 11: networks see which edges stay, and that has no gradient
+    task, supernet, strategy = prepared(**({"alpha": 0.0, "beta": 0.0, "gamma": 0.0} | weights))
+    strategy.prepare(supernet, TrainingConfig())
+    assert supernet.companion is not None
+    scorer, through = supernet.companion.scorer, []
+    assert isinstance(scorer, EdgeScorer)
+    scorer.register_forward_pre_hook(lambda _, inputs: through.append(inputs[0].requires_grad))
+    before = [p.detach().clone() for p in scorer.parameters()]
+    config = TrainingConfig(epochs=1, batch_size=180, validation_subnets=1, weight_decay=0.0)
+    train(supernet, task, config, strategy=strategy, folder=tmp_path, seed=1, device="cpu")
+    assert any(not torch.equal(a, b) for a, b in zip(before, scorer.parameters(), strict=True)) is learns
+    assert set(through) == {False}  # and features are not trained to make edges important
 
 
 def test_other_spaces_and_unfit_options_are_refused() -> None:

@@ -148,10 +148,11 @@ def test_one_node_and_one_feature() -> None:
 def test_isolated_node_keeps_its_features(norm: str) -> None:
     """Check 9."""
     data = Graph(graph().x, path_graph(NODES - 1))  # the last node is isolated
-    module = block(hops=5, norm=norm, gate="last")
-    z = transformed(module, data.x)
-    assert torch.equal(module(data).x[-1], z[-1])
-    assert not torch.equal(module(data).x[0], z[0])
+    for hops in range(1, 6):
+        module = block(hops=hops, norm=norm, gate="last")
+        z = transformed(module, data.x)
+        assert torch.equal(module(data).x[-1], z[-1])
+        assert not torch.equal(module(data).x[0], z[0])
     lonely = block(hops=5, norm=norm, gate="sigmoid", self_loops=False)
     assert bool(torch.isfinite(lonely(data).x).all())
 
@@ -187,6 +188,8 @@ def test_sigmoid_gate_is_open_at_every_hop_and_need_not_sum_to_one() -> None:
     """Check 10: a test that its weights sum to one fails."""
     weights = scores("sigmoid")
     assert bool(((weights > 0) & (weights < 1)).all())
+    assert bool((weights.std(0) > 0.001).all())  # of its own for each node
+    assert bool((weights.std(1) > 0.001).all())  # and for each hop
     assert not torch.allclose(weights.sum(1), torch.ones(NODES, dtype=torch.float64), atol=0.1)
     torch.testing.assert_close(scores("softmax").sum(1), torch.ones(NODES, dtype=torch.float64))
 

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import GMN, GraphMambaGPS
-from automl_graph.blocks.subgraph_tokens import token_sets
+from automl_graph.blocks.subgraph_tokens import SubgraphTokens, token_sets
 from automl_graph.ordering import node_sequences
+from automl_graph.pyg import coalesce
 from automl_graph.signal import Graph
 from automl_graph.walks import random_walks
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from automl.errors import SpaceError
+from automl.objectives import count_macs
 from automl.space import Ordinal
 from automl.supernet import Supernet
 from automl.testing.weights import randomise
@@ -92,6 +95,33 @@ def test_tokens_of_a_star_and_of_the_end_of_a_path() -> None:
     assert sizes == {2, 3}
 
 
+@pytest.mark.parametrize("local", ["mean", "gcn"])
+def test_encoded_tokens_are_what_the_induced_subgraphs_give(local: str) -> None:
+    """Checks 7 and 10: m·s + 1 tokens, the farthest first and the node itself last."""
+    m, s = 3, 2
+    module = SubgraphTokens(4, longest=m, walks=4, repeats=s, local=local).double()
+    randomise(module, seed=1)
+    edges = coalesce(both_ways(graph(4, NODES - 1, 12).edge_index))  # the last node is isolated
+    x = torch.randn(NODES, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    found = module(x, edges, 7)
+    assert found.shape == (NODES, m * s + 1, 4)
+    values = module.encode(x)
+    torch.testing.assert_close(found[:, -1], values.relu() if local == "gcn" else x, rtol=0, atol=1e-14)
+    adjacency = torch.zeros(NODES, NODES, dtype=torch.float64)
+    adjacency[edges[0], edges[1]] = 1
+    adjacency.fill_diagonal_(1)
+    for place, (members, real) in enumerate(token_sets(edges, NODES, longest=m, walks=4, repeats=s, seed=7)):
+        for node in range(NODES):
+            token = members[node][real[node]]
+            if local == "mean":
+                expected = x[token].mean(0)
+            else:
+                inside = adjacency[token][:, token]
+                scale = inside.sum(0).rsqrt()
+                expected = torch.relu(scale[:, None] * inside * scale @ values[token]).mean(0)
+            torch.testing.assert_close(found[node, place], expected, rtol=0, atol=1e-12)
+
+
 def test_walks_are_uniform_and_follow_edges() -> None:
     edges = torch.tensor([[0, 0, 0, 0, 1], [1, 2, 3, 4, 0]])
     walks = random_walks(edges, 6, walks=8000, steps=2, seed=5)
@@ -111,6 +141,18 @@ def test_order_of_nodes_matters_through_ties_only(options: dict[str, object]) ->
     source, target = zip(*[(j, i) for i in range(NODES) for j in range(i)], strict=True)
     edges, x = torch.tensor([source, target]), graph().x
     order = torch.randperm(NODES, generator=torch.Generator().manual_seed(5))
+    permuted = Graph(x[order], torch.argsort(order)[edges][:, torch.randperm(edges.shape[1])])
+    torch.testing.assert_close(module(permuted).x, module(Graph(x, edges)).x[order], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("local", ["mean", "gcn"])
+def test_order_of_nodes_does_not_matter_where_walks_have_no_choice(local: str) -> None:
+    """Check 9 with walks, which are seeded by the number of a node: one way out of each, and no two equal degrees."""
+    module = block(m=2, s=2, walks=3, local=local, token_layers=2)
+    number = torch.arange(NODES - 1)
+    edges = torch.stack([number, number + 1]).repeat_interleave(number + 1, dim=1)
+    assert torch.bincount(edges[1], minlength=NODES).unique().numel() == NODES
+    x, order = graph().x, torch.randperm(NODES, generator=torch.Generator().manual_seed(5))
     permuted = Graph(x[order], torch.argsort(order)[edges][:, torch.randperm(edges.shape[1])])
     torch.testing.assert_close(module(permuted).x, module(Graph(x, edges)).x[order], rtol=0, atol=1e-12)
 
@@ -154,12 +196,42 @@ def test_tokens_see_nodes_within_the_longest_walk_only() -> None:
     """Check 12."""
     module, edges = block(m=2, s=2, walks=6), path_graph(NODES)
     x = graph().x.requires_grad_()
-    read = module.token_stage(module.embed(x), edges, 0)
-    for i in range(NODES):
-        (gradient,) = torch.autograd.grad(read[i].sum(), x, retain_graph=True)
-        reached = {j for j in range(NODES) if gradient[j].any()}
-        assert reached <= set(range(i - 2, i + 3))
-        assert len(reached) > 2
+    ever: list[set[int]] = [set() for _ in range(NODES)]
+    for seed in range(6):
+        read = module.token_stage(module.embed(x), edges, seed)
+        for i in range(NODES):
+            (gradient,) = torch.autograd.grad(read[i].sum(), x, retain_graph=True)
+            ever[i] |= {j for j in range(NODES) if gradient[j].any()}
+    assert ever == [set(range(max(0, i - 2), min(NODES, i + 3))) for i in range(NODES)]
+
+
+@pytest.mark.parametrize("options", [{}, {"mpnn": "gatedgcn"}, {"m": 2, "s": 2, "local": "gcn"}])
+def test_work_doubles_with_nodes_at_a_fixed_degree(options: dict[str, object]) -> None:
+    """Check 11, first half, without a clock: multiply-accumulates, and numbers in all tensors that are made."""
+
+    class Watch(TorchDispatchMode):
+        total = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            result = func(*args, **(kwargs or {}))
+            tensors = [t for t in (result if isinstance(result, tuple | list) else [result]) if isinstance(t, Tensor)]
+            self.total += sum(t.numel() for t in tensors)
+            return result
+
+    class Network(nn.Module):
+        def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+            features: Tensor = module(Graph(x, edge_index)).x
+            return features
+
+    module, work, numbers = block(**options), [], []
+    for nodes in (300, 600):
+        data = graph(0, nodes, 4 * nodes)
+        work.append(count_macs(Network(), (data.x, data.edge_index)))
+        with torch.no_grad(), Watch() as watch:
+            module(data)
+        numbers.append(watch.total)
+    assert work[1] == 2 * work[0]
+    assert 1.9 * numbers[0] < numbers[1] < 2.05 * numbers[0]
 
 
 def test_extraction_equals_activation_with_walks() -> None:

@@ -265,6 +265,10 @@ def test_noise_reaches_training_graphs_only_unless_asked() -> None:
 
     assert edges(clean, "train").shape == edges(noisy, "train").shape
     assert not torch.equal(edges(clean, "train"), edges(noisy, "train"))
+    for part in ("train", "validation", "test"):
+        labels = [torch.cat([b.target for b in task.batches(part, 500)]) for task in (clean, noisy, everywhere)]
+        assert torch.equal(labels[0], labels[1])
+        assert torch.equal(labels[0], labels[2])
     for part in ("validation", "test"):
         assert torch.equal(edges(clean, part), edges(noisy, part))
         assert not torch.equal(edges(clean, part), edges(everywhere, part))
@@ -279,6 +283,8 @@ def test_imbalance_and_few_shot_give_the_numbers_asked_for() -> None:
     kept = imbalance(rows, groups, 9.0, seed=1)
     assert np.bincount(groups[kept]).tolist() == [60, 20, 7]
     assert kept == imbalance(rows, groups, 9.0, seed=1) != imbalance(rows, groups, 9.0, seed=2)
+    unequal = np.array([0] * 60 + [1] * 12 + [2] * 60)
+    assert np.bincount(unequal[imbalance(list(range(132)), unequal, 9.0, seed=1)]).tolist() == [60, 12, 7]
     few = few_shot(rows, groups, 5, seed=1, where="data")
     assert np.bincount(groups[few]).tolist() == [5, 5, 5]
     assert few == few_shot(rows, groups, 5, seed=1, where="data")

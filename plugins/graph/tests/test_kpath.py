@@ -125,6 +125,13 @@ def test_numbers_of_cycles(graph: Any, expected: list[int]) -> None:  # check 3,
     assert cycle_counts(graph, range(3, 6)) == expected
 
 
+def test_cycles_of_six_nodes_are_refused_and_not_miscounted() -> (
+    None
+):  # check 3, length 6, which needs paths of length 5
+    with pytest.raises(SpaceError, match="paths of length 5 cannot be counted; expected 1 to 4"):
+        count_cycles(edges_of(nx.cycle_graph(6)), 6, 6)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 9), st.floats(0, 1), st.integers(0, 10**6))
 def test_path_matrices_equal_listing_on_random_graphs(nodes: int, density: float, seed: int) -> None:
@@ -215,6 +222,7 @@ def test_smaller_k_is_a_part_of_a_larger_one(k: int) -> None:  # check 8
     assert torch.equal(large.root[kept], small.root)
     assert torch.equal(large.node[kept], small.node)
     assert torch.equal(large.distance[kept], small.distance)
+    assert torch.equal(large.closing[:, : max(1, k - 1)], small.closing)
     inside = kept[large.edges].all(0) & (large.distance[large.edges].amin(0) < k)
     number = kept.cumsum(0) - 1
     assert sorted(number[large.edges[:, inside]].T.tolist()) == sorted(small.edges.T.tolist())
@@ -267,13 +275,15 @@ class _Tensors(nn.Module):
         return features
 
 
-def test_encoder_learns_to_count_triangles_where_message_passing_cannot() -> None:
+@pytest.mark.parametrize("length", [3, 4])
+def test_encoder_learns_to_count_cycles_where_message_passing_cannot(length: int) -> None:
+    """Triangles and 4-cycles from the surroundings with k = 2 alone, without counts of closing paths."""
     from automl_graph.blocks import SAGE
     from automl_graph.data.graph_collection import Sample, join_graphs
     from automl_graph.data.motif_graphs import cubic_graphs
 
     edges = cubic_graphs(60, 12)
-    counts = torch.tensor([float(count_cycles(e, 12, 3)) for e in edges])
+    counts = torch.tensor([float(count_cycles(e, 12, length)) for e in edges])
     x, edge_index, batch, sizes = join_graphs([Sample(torch.ones(12, 1), e) for e in edges])
     data, errors = Graph(x, edge_index, batch, sizes), {}
     for name, block in {

@@ -15,7 +15,7 @@ from automl_graph.aggregators import (
     build_aggregator,
 )
 from automl_graph.aggregators.cells import CELLS, CommutativeOperator
-from automl_graph.aggregators.regularisers import associativity_loss
+from automl_graph.aggregators.regularisers import associativity_loss, order_loss
 from automl_graph.aggregators.segments import Operator, Segments, balanced_tree, left_fold
 from automl_graph.blocks import LCM
 from automl_graph.probes import AlgebraDefect
@@ -79,6 +79,10 @@ def test_gate_without_weights_halves_the_average() -> None:  # check 2
     x = messages(3)  # the third message passes one level without a partner, so it weighs more
     expected = (x[:2].sum(0) / 4 + x[2]) / 4
     torch.testing.assert_close(fold(x, torch.zeros(3, dtype=torch.int64), 1, operator)[0], expected)
+    x = messages(4)  # an unbalanced tree gives the first two messages the least weight
+    expected = (((x[0] + x[1]) / 4 + x[2]) / 4 + x[3]) / 4
+    folded = fold(x, torch.zeros(4, dtype=torch.int64), 1, operator, "left_fold")
+    torch.testing.assert_close(folded[0], expected)
 
 
 @pytest.mark.parametrize(("count", "depth"), [(1, 0), (2, 1), (3, 2), (5, 3), (64, 6), (1000, 10), (1024, 10)])
@@ -147,6 +151,29 @@ def test_probe_is_zero_for_monoids_and_not_for_a_random_cell() -> None:  # check
         AlgebraDefect(triples=0)
 
 
+def test_probe_and_losses_have_the_values_of_operators_that_break_the_laws() -> None:  # check 7
+    """With equal states s and ``a + b = 2 a + b``, ``(s + s) + s`` is 7 s and ``s + (s + s)`` is 5 s."""
+
+    def lopsided(a: Tensor, b: Tensor) -> Tensor:
+        return 2 * a + b
+
+    states = torch.tensor([[1.0, -3.0, 2.0]], dtype=torch.float64).expand(6, 3)
+    for length in (1, 1000):
+        assert AlgebraDefect()(lopsided, length * states) == pytest.approx(2 / 7)
+    square = float((2 * states[0]).square().mean())
+    assert float(associativity_loss(lopsided, [states[:2], states[2:]])) == pytest.approx(square)
+    assert float(associativity_loss(lambda a, b: (a + b) / 2, [states])) == pytest.approx(0, abs=1e-25)
+
+
+def test_loss_on_orders_swaps_two_messages_after_the_same_state() -> None:
+    """With ``f(h, x) = 2 h + x`` two orders differ by ``x - y``, whatever the state is; with a sum they do not."""
+    x, state = torch.tensor([[0.0], [3.0]], dtype=torch.float64), torch.full((4, 1), 1e3, dtype=torch.float64)
+    torch.manual_seed(0)
+    values = [float(order_loss(lambda message, h: 2 * h + message, x, [state])) for _ in range(50)]
+    assert np.mean(values) == pytest.approx(9 / 2, rel=0.1)  # drawn with repetition: half of the pairs differ
+    assert float(order_loss(torch.add, x, [state])) == 0
+
+
 def trained(weight: float, seed: int) -> tuple[LCMAggregator, nn.Module]:
     """Learns to tell the maximum of sets of numbers, with a weight on associativity; also returns what makes the messages."""
     torch.manual_seed(seed)
@@ -202,6 +229,24 @@ def test_spread_is_zero_for_exact_monoids_and_larger_for_a_left_fold() -> None: 
     assert np.mean(folded) > np.mean(balanced) > 1e-6
 
 
+@pytest.mark.parametrize(
+    ("count", "kind", "cells"),
+    [
+        (256, "balanced", [8] * 256),
+        (256, "left_fold", [255, *range(255, 0, -1)]),
+        (5, "balanced", [3, 3, 3, 3, 1]),
+        (6, "balanced", [3, 3, 3, 3, 2, 2]),
+    ],
+)
+def test_number_of_cells_between_each_message_and_the_result(
+    count: int, kind: str, cells: list[int]
+) -> None:  # check 9: a mean of two halves the gradient in each cell
+    x = messages(count, 1).requires_grad_()
+    fold(x, torch.zeros(count, dtype=torch.int64), 1, lambda a, b: (a + b) / 2, kind).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    torch.testing.assert_close(-x.grad[:, 0].log2(), torch.tensor(cells, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
 def test_gradient_of_the_first_message_survives_many_others() -> None:  # check 9
     count = 256
     norms = {}
@@ -238,6 +283,7 @@ def test_narrow_cell_takes_a_part_of_each_gate() -> None:  # check 11
     assert torch.equal(plain.weight_ih, cell.weight_ih[rows][:, :64])
     assert torch.equal(plain.weight_hh, cell.weight_hh[rows][:, :64])
     assert torch.equal(plain.bias_ih, cell.bias_ih[rows])
+    assert torch.equal(plain.bias_hh, cell.bias_hh[rows])
     x, h = torch.randn(3, 64), torch.randn(3, 64)
     torch.testing.assert_close(cell(x, h), plain(x, h))
 

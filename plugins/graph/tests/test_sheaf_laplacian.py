@@ -85,6 +85,19 @@ def test_trivial_sheaf_is_the_graph_laplacian() -> None:
     close(spectrum(augmented), [0, 0.75, 0.75, 0.75, 0.75, 1.5])
 
 
+def test_trivial_sheaf_of_a_graph_of_unequal_degrees_is_its_laplacian() -> None:
+    """Check 2 where scaling rows is not scaling both sides, as it is where all degrees are equal."""
+    graph = networkx.karate_club_graph()
+    pairs = node_pairs(torch.tensor(list(graph.edges)).T, 34)
+    ones = torch.ones(78, 1, dtype=torch.float64)
+    found = build_laplacian(pairs, ones, ones, normalisation="symmetric").dense()
+    close(found, networkx.normalized_laplacian_matrix(graph, weight=None).toarray())
+    plain = torch.from_numpy(networkx.laplacian_matrix(graph, weight=None).toarray()).double()
+    close(build_laplacian(pairs, ones, ones, normalisation="none").dense(), plain)
+    scale = (plain.diagonal() + 1).rsqrt()
+    close(build_laplacian(pairs, ones, ones).dense(), scale[:, None] * plain * scale)
+
+
 def test_opposite_signs_on_two_sides_have_the_side_as_their_kernel() -> None:
     """Check 3."""
     pairs = bipartite()
@@ -113,8 +126,14 @@ def test_triangle_with_and_without_path_independence() -> None:
     close(spectrum(build_laplacian(pairs, turned, second, normalisation="none")), expected)
 
 
-@pytest.mark.parametrize("kind", ["householder", "cayley", "matrix_exp", "euler"])
-@pytest.mark.parametrize("stalk", [2, 3])
+@pytest.mark.parametrize(
+    ("kind", "stalk"),
+    [
+        *((kind, stalk) for kind in ("householder", "cayley", "matrix_exp") for stalk in (2, 3, 4, 5)),
+        ("euler", 2),
+        ("euler", 3),
+    ],
+)
 def test_orthogonal_maps_are_orthogonal(kind: str, stalk: int) -> None:
     """Check 5."""
     expected = stalk * (stalk + 1) // 2 if kind in ("cayley", "matrix_exp") else stalk * (stalk - 1) // 2
@@ -156,14 +175,18 @@ def test_block_of_two_nodes_is_the_transpose_of_its_reverse_and_made_of_their_ma
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_augmented_normalisation_is_that_of_the_blocks(kind: str) -> None:
+@pytest.mark.parametrize("normalisation", ["symmetric", "augmented"])
+def test_normalisation_is_that_of_the_blocks(kind: str, normalisation: str) -> None:
     pairs = random_pairs()
     plain = random_sheaf(pairs, kind, "none").dense()
     blocks = plain.view(9, 3, 9, 3)
-    degree = torch.stack([blocks[v, :, v] for v in range(9)]) + torch.eye(3)
+    degree = torch.stack([blocks[v, :, v] for v in range(9)])
+    if normalisation == "augmented":
+        degree = degree + torch.eye(3)
     values, vectors = torch.linalg.eigh(degree)
-    root = torch.block_diag(*(vectors * values.rsqrt().unsqueeze(-2) @ vectors.mT))
-    close(random_sheaf(pairs, kind, "augmented").dense(), root @ plain @ root)
+    roots = torch.where(values > 1e-12, values.clamp(min=1e-12).rsqrt(), 0)
+    root = torch.block_diag(*(vectors * roots.unsqueeze(-2) @ vectors.mT))
+    close(random_sheaf(pairs, kind, normalisation).dense(), root @ plain @ root)
 
 
 def test_degree_normalisation_bounds_by_degree_and_stalk() -> None:

@@ -18,7 +18,7 @@ from automl.errors import SpaceError
 RING = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
 
 
-@pytest.mark.parametrize("map_type", ["diag", "bundle", "general"])
+@pytest.mark.parametrize("map_type", ["scalar", "diag", "bundle", "general"])
 def test_long_linear_diffusion_is_the_projection_on_the_kernel(map_type: str) -> None:
     """Check 8, second half: ODE, linear, neutral weights; edge 0-1 only, so that the kernel is large."""
     torch.manual_seed(3)
@@ -38,6 +38,33 @@ def test_long_linear_diffusion_is_the_projection_on_the_kernel(map_type: str) ->
     assert kernel.shape[1] == 6  # two isolated nodes with two dimensions each, and two of the pair
     expected = (kernel @ kernel.T @ start.view(8, 3)).view(4, 6)
     torch.testing.assert_close(module(Graph(x, RING[:, :1])).x, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_one_step_of_euler_is_the_formula(linear: bool) -> None:
+    """``X + h elu(-Delta(X) (I x W1) X W2)``, twice, with weights that are all different."""
+    torch.manual_seed(5)
+    module = SheafODE(5, 2, time=0.6, steps=2, map_type="general", stalk=2, hidden=3, linear=linear).double()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, mean=0.05, std=0.4)
+    x, pairs = torch.randn(4, 5, dtype=torch.float64), node_pairs(RING, 4)
+    state = nn.functional.elu(module.enter(x)).view(4, 2, 3)
+    start = module.learn(state.flatten(1), pairs).dense()
+    for _ in range(2):
+        matrix = start if linear else module.learn(state.flatten(1), pairs).dense()
+        mixed = torch.einsum("ij,njf,gf->nig", module.mix_stalks.weight, state, module.mix_channels.weight)
+        state = state + 0.3 * nn.functional.elu(-matrix @ mixed.reshape(8, 3)).view(4, 2, 3)
+    torch.testing.assert_close(module(Graph(x, RING)).x, module.leave(state.flatten(1)), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("map_type", ["scalar", "diag", "bundle", "general"])
+def test_order_of_nodes_does_not_matter_in_continuous_time(map_type: str) -> None:
+    """Check 7."""
+    torch.manual_seed(5)
+    module = SheafODE(5, 3, time=1.0, solver="rk4", map_type=map_type, stalk=2, hidden=3, linear=False).double()
+    x, order = torch.randn(5, 5, dtype=torch.float64), torch.tensor([3, 0, 4, 2, 1])  # node 4 has no edge
+    moved = module(Graph(x[order], torch.argsort(order)[RING.flip(0)])).x
+    torch.testing.assert_close(moved, module(Graph(x, RING)).x[order], rtol=0, atol=1e-12)
 
 
 def test_solvers_have_their_orders() -> None:

@@ -104,6 +104,45 @@ def test_step_size_decides_what_is_kept() -> None:
     )
 
 
+def test_no_weights_or_inputs_make_a_state_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 3: ``a = exp(dt A)`` is above 0 and at most 1 whatever is learned, and changes with the input."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def watched(step: Tensor, rate: Tensor, *others: Tensor) -> Tensor:
+        seen.append((step, rate))
+        return selective_scan(step, rate, *others)
+
+    monkeypatch.setattr("automl_graph.ssm.block.selective_scan", watched)
+    module = BiSelectiveSSM(6, 10, states=3).double()
+    for seed in range(5):
+        randomise(module, seed=seed)
+        with torch.no_grad():
+            module(5 * torch.randn(2, 12, 6, dtype=torch.float64), flags(2, 12))
+    assert len(seen) == 10
+    for step, rate in seen:
+        decay = torch.exp(step[..., None] * rate)
+        assert bool(((decay > 0) & (decay <= 1)).all())
+        assert float(decay.std(1).min()) > 0
+
+
+@pytest.mark.parametrize("direction", ["ahead", "back"])
+def test_direction_is_its_formula_step_by_step(direction: str) -> None:
+    module, u = block(), torch.randn(1, 9, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    part = getattr(module, direction)
+    p = {name: value.detach() for name, value in part.named_parameters()}
+    entered, kernel = u[0] @ p["enter.weight"].T, p["taps.weight"].shape[1]
+    state, expected = torch.zeros(10, 3, dtype=torch.float64), []
+    for t in range(9):
+        taps = [p["taps.weight"][:, j] * entered[t - j] for j in range(kernel) if t >= j]
+        z = torch.nn.functional.silu(torch.stack(taps).sum(0) + p["offset.weight"][:, 0])
+        step = torch.log1p(torch.exp(p["step.weight"] @ (p["step_rank.weight"] @ z) + p["step.bias"]))
+        decay = torch.exp(-step[:, None] * torch.exp(p["rate_log.weight"]))
+        state = decay * state + (step * z)[:, None] * (p["write.weight"] @ z)
+        y = state @ (p["read.weight"] @ z) + p["skip.weight"][:, 0] * z
+        expected.append(p["leave.weight"] @ (y * torch.nn.functional.silu(p["gate.weight"] @ u[0, t])))
+    torch.testing.assert_close(part(u, flags(1, 9))[0], torch.stack(expected), rtol=0, atol=1e-12)
+
+
 def block(direction: str = "bi") -> BiSelectiveSSM:
     module = BiSelectiveSSM(6, 10, states=3, direction=direction).double()
     randomise(module, seed=3)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import TANGNN
+from automl_graph.blocks.tangnn import _Stream
 from automl_graph.blocks.top_tokens import AuxiliaryVector, TopTokens
 from automl_graph.selection import cosine_scores, ranked_nodes
 from automl_graph.signal import Graph
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -108,6 +109,59 @@ def test_with_all_nodes_as_tokens_cross_is_full_attention(count: int) -> None:
     torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-12)
 
 
+def tokens_of(module: TopTokens, x: Tensor, mode: str, count: int) -> list[set[int]]:
+    """Tokens of every node: the best ones, or those with the nearest places in the order."""
+    assert module.fixed is not None
+    order = cosine_scores(x, module.fixed()).argsort(descending=True).tolist()
+    if mode == "cross":
+        return [set(order[:count])] * len(x)
+    begins = [min(max(order.index(v) - count // 2, 0), len(x) - count) for v in range(len(x))]
+    return [set(order[begin : begin + count]) for begin in begins]
+
+
+@pytest.mark.parametrize("mode", ["cross", "window"])
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_attention_is_that_to_all_nodes_with_all_but_the_tokens_hidden(mode: str, count: int) -> None:
+    """Checks 2, 3 and 12: the m best nodes, and the best of fewer are the first ones of more."""
+    module, x = branch(count=count, mode=mode, feed_forward=False), graph().x.abs()
+    chosen = tokens_of(module, x, mode, count)
+    if mode == "window":
+        place = ranked_nodes(cosine_scores(x, module.fixed()), torch.zeros(NODES, dtype=torch.int64))[1].tolist()  # type: ignore[misc]
+        for v, near in enumerate(chosen):  # nobody outside is nearer in the ranking than somebody inside
+            far = set(range(NODES)) - near
+            assert max(abs(place[u] - place[v]) for u in near) <= min(abs(place[u] - place[v]) for u in far)
+    mask = torch.tensor([[u in tokens for u in range(NODES)] for tokens in chosen])
+    assert mask.sum(1).tolist() == [count] * NODES
+    features = projected(module, x)
+    query, key, value = (
+        layer(features).view(NODES, 2, WIDTH // 2).transpose(0, 1) for layer in (module.query, module.key, module.value)
+    )
+    expected = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 4, NODES, 40])
+def test_broadcast_is_the_mean_of_a_transformer_layer_over_the_tokens(count: int) -> None:
+    """Post-norm, four times as wide inside; attention has no projection behind it and no offset of the keys."""
+    module, x = branch(count=count, mode="broadcast"), graph().x.abs()
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 4 * WIDTH, 0.0, batch_first=True, dtype=torch.float64)
+    refine = module.refine
+    assert refine is not None
+    with torch.no_grad():
+        inside = (module.query, module.key, module.value)
+        layer.self_attn.in_proj_weight.copy_(torch.cat([part.weight for part in inside]))
+        offsets = [module.query.bias, torch.zeros(WIDTH), module.value.bias]
+        layer.self_attn.in_proj_bias.copy_(torch.cat(offsets))  # type: ignore[arg-type]
+        layer.self_attn.out_proj.weight.copy_(torch.eye(WIDTH))
+        layer.self_attn.out_proj.bias.zero_()
+    pairs = {"linear1": "expand", "linear2": "reduce", "norm1": "first_norm", "norm2": "second_norm"}
+    for theirs, ours in pairs.items():
+        layer.get_submodule(theirs).load_state_dict(refine.get_submodule(ours).state_dict())
+    chosen = sorted(tokens_of(module, x, "cross", count)[0])
+    expected = layer(projected(module, x)[chosen][None])[0].mean(0).expand(NODES, WIDTH)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-12)
+
+
 def test_one_token_gives_its_value_to_all_nodes() -> None:
     """Check 4."""
     x = graph().x
@@ -144,6 +198,35 @@ def test_selected_nodes_are_seen_from_anywhere_and_others_within_hops_only() -> 
         (gradient,) = torch.autograd.grad(out[v].sum(), x, retain_graph=True)
         expected = {u for u in range(nodes) if abs(u - v) <= 2} | selected
         assert set(gradient.any(1).nonzero().flatten().tolist()) == expected
+
+
+@pytest.mark.parametrize("mode", ["cross", "broadcast"])
+def test_every_layer_selects_anew_among_what_the_layer_before_gave(mode: str) -> None:
+    """Check 6 with tokens in both layers: the second ones have read their neighbours and the first ones."""
+    nodes, edges = 30, path_graph(30)
+    module = block(variant="chained", m=2, mode=mode)
+    x = graph(3, nodes).x.abs().requires_grad_()
+    first, second = module.network.layers.active()  # type: ignore[union-attr]
+    early = set(first.far.scores(x).argsort(descending=True)[:2].tolist())
+    between = first(_Stream(x, edges, None, ())).x
+    late = second.far.scores(between).argsort(descending=True)[:2].tolist()
+    assert early.isdisjoint(late)
+    around = {u for token in late for u in range(token - 1, token + 2)} & set(range(nodes))
+    out = module(Graph(x, edges)).x
+    for v in (0, 14, 29):
+        (gradient,) = torch.autograd.grad(out[v].sum(), x, retain_graph=True)
+        expected = {u for u in range(nodes) if abs(u - v) <= 2} | early | around
+        assert set(gradient.any(1).nonzero().flatten().tolist()) == expected
+
+
+def test_fixed_auxiliary_vector_stays_in_training() -> None:
+    """Check 7."""
+    module = branch().train()
+    assert module.fixed is not None
+    before = module.fixed().clone()
+    module(graph().x).sum().backward()
+    assert torch.equal(module.fixed(), before)
+    assert not [name for name, _ in module.named_parameters() if "fixed" in name]
 
 
 def test_auxiliary_vector_turns_away_from_the_mean_and_is_trained_by_gates_only() -> None:
