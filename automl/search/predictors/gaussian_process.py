@@ -32,6 +32,7 @@ from automl.search.unseen import IndexMatrix
 __all__ = ["GaussianProcess"]
 
 _JITTER: Final = 1e-6
+_WORST: Final = 1e12
 _CHUNK: Final = 512
 
 
@@ -161,13 +162,20 @@ def _terms(logarithms: FloatVector, parts: _Parts) -> tuple[FloatMatrix, FloatMa
 def _negative_evidence(
     logarithms: FloatVector, parts: _Parts, targets: FloatVector, prior: FloatVector, width: FloatVector
 ) -> tuple[float, FloatVector]:
-    """Negative log posterior of the weights and its gradient (Rasmussen, Williams, equations 5.8 and 5.9)."""
-    terms = _terms(logarithms, parts)
+    """Negative log posterior of the weights and its gradient (Rasmussen, Williams, equations 5.8 and 5.9).
+
+    A line search may try weights that are beyond all numbers; those are as bad as any.
+    """
     identity = np.eye(len(targets))
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = _terms(logarithms, parts)
+        covariance = sum(terms) + _noise(logarithms) * identity
     try:
-        factor = np.linalg.cholesky(sum(terms) + _noise(logarithms) * identity)
+        factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
-        return 1e12, np.zeros_like(logarithms)
+        return _WORST, np.zeros_like(logarithms)
+    if not np.isfinite(factor).all():
+        return _WORST, np.zeros_like(logarithms)
     solved = cho_solve((factor, True), targets)
     value = 0.5 * targets @ solved + np.log(np.diag(factor)).sum()
     slope = 0.5 * (cho_solve((factor, True), identity) - np.outer(solved, solved))

@@ -43,6 +43,21 @@ def test_the_gradient_of_the_evidence_is_that_of_finite_differences() -> None:
         np.testing.assert_allclose(gradient, numeric, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("step", [2000.0, 300.0, -2000.0])
+def test_weights_beyond_all_numbers_are_worse_than_others_and_no_error(step: float) -> None:
+    rows, targets = drawn(12, seed=4)
+    parts = parts_of(FEATURES, rows)
+    prior, width = GaussianProcess._prior(len(parts[0]), len(parts[2]))
+    standard = (targets - targets.mean()) / targets.std()
+    usual, _ = _negative_evidence(prior, parts, standard, prior, width)
+    for place in range(len(prior)):
+        at = prior + step * (np.arange(len(prior)) == place)
+        value, gradient = _negative_evidence(at, parts, standard, prior, width)
+        assert usual < value < np.inf
+        assert np.isfinite(gradient).all()
+
+
 def test_a_fit_finds_a_better_posterior_than_its_start() -> None:
     rows, targets = drawn(25, seed=1)
     parts = parts_of(FEATURES, rows)
