@@ -93,8 +93,10 @@ def test_mistakes_in_a_file_are_named(changes: dict[str, Any], message: str, tmp
 
 def test_mistakes_in_options_are_named(tmp_path: Path) -> None:
     path = str(written(tmp_path, train_20=np.arange(3), val_20=np.arange(3, 6), test_20=np.arange(6, 9)))
-    with pytest.raises(ConfigError, match="no split '40', only '20'"):
-        HeteroNodeClassification.load(path, seed=0, options={"split": "40"})
+    for unknown in ("40", 40):
+        with pytest.raises(ConfigError, match="no split '40', only '20'"):
+            HeteroNodeClassification.load(path, seed=0, options={"split": unknown})
+    assert HeteroNodeClassification.load(path, seed=0, options={"split": 20}).split["train"] == [0, 1, 2]
     no_features = {"x__paper": None, "nodes__paper": np.asarray(12)}
     with pytest.raises(ConfigError, match="missing_features: degree"):
         HeteroNodeClassification.load(str(written(tmp_path, **no_features)), seed=0, options={"inductive": True})
@@ -164,9 +166,13 @@ class _Whole(nn.Module):
         return logits
 
 
-def test_inductive_training_does_not_see_nodes_of_other_parts() -> None:
+@pytest.mark.parametrize("degrees", [False, True], ids=["features", "degrees for features"])
+def test_inductive_training_does_not_see_nodes_of_other_parts(degrees: bool) -> None:
     data = planted_papers()
-    task = HeteroNodeClassification.of(data, seed=0, options={"inductive": True})
+    if degrees:
+        plain = {"author": data.types["author"]._replace(x=None)}
+        data = type(data)(data.name, data.types | plain, data.relations, data.edges, data.y, data.class_names)
+    task = HeteroNodeClassification.of(data, seed=0, options={"inductive": True, "missing_features": "degree"})
     split = task.split
     hidden = torch.tensor(split["test"] + split["validation"])
     kind = data.types["paper"]
@@ -200,6 +206,10 @@ def test_inductive_training_does_not_see_nodes_of_other_parts() -> None:
         each.loss(network(*batch.inputs), batch).backward()  # type: ignore[no-untyped-call]
         gradients.append([p.grad for p in network.parameters() if p.grad is not None])
     assert all(map(torch.equal, *gradients))
+    assert any(bool(gradient.any()) for gradient in gradients[0])
+    seen = [next(each.batches(part, 1)).inputs for each in (task, other) for part in ("train", "test")]
+    assert all(map(torch.equal, seen[0], seen[2]))
+    assert not all(map(torch.equal, seen[1][1:], seen[3][1:]))  # the test does see what was changed
     assert len(next(task.batches("validation", 1)).inputs[0]) == len(split["train"]) + len(split["validation"])
     assert torch.equal(next(task.batches("test", 1)).target, data.y[torch.tensor(split["test"])])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, final
 
@@ -235,7 +235,13 @@ class HeteroNodeClassification(Task):
                     index = index[:, kept[index[row]]]
                     index = torch.stack([rows[i] if r == row else i for r, i in enumerate(index)])
             edges.append(index)
-        return (self._x[0][kept], *self._x[1:], *edges), rows
+        x = [self._x[0][kept], *self._x[1:]]
+        if self._options.missing_features == "degree":
+            # Numbers of edges must not tell of edges that are hidden.
+            for kind, name in enumerate(self.schema.types):
+                if self._data.types[name].x is None:
+                    x[kind] = _degrees(name, len(x[kind]), self.schema, edges).to(x[kind])
+        return (*x, *edges), rows
 
 
 def _read(data: str) -> TypedData:
@@ -264,9 +270,14 @@ def _features(data: TypedData, kind: str, options: HeteroOptions) -> Tensor:
                 "the same without them."
             )
         return torch.eye(nodes)
+    return _degrees(kind, nodes, data.schema, data.edges)
+
+
+def _degrees(kind: str, nodes: int, schema: Schema, edges: Sequence[Tensor]) -> Tensor:
+    """Logarithms of 1 + the numbers of edges of each node of a type, for each end of a relation, ``(nodes, ends)``."""
     ends = [
         index[row]
-        for relation, index in zip(data.relations, data.edges, strict=True)
+        for relation, index in zip(schema.relations, edges, strict=True)
         for row, end in enumerate((relation.head, relation.tail))
         if end == kind
     ]
