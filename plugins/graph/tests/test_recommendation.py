@@ -141,6 +141,11 @@ def table(path: Path, text: str) -> Path:
     return path
 
 
+def archive(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "a.npz", **arrays)
+    return folder / "a.npz"
+
+
 def rows(separator: str, count: int = 40) -> str:
     lines = [separator.join(("user_id:token", "item_id:token", "rating:float"))]
     return "\n".join([*lines, *(separator.join((f"u{n % 8}", f"i{n % 5}", str(n % 5 + 1))) for n in range(count))])
@@ -187,6 +192,46 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         lambda p: load(str(table(p / "a.csv", "user,item,rating\n1,2,good\n")), min_rating=3),
         DataError,
         "column 'rating' holds something else than numbers",
+    ),
+    "columns of unequal length": (
+        lambda p: load(str(archive(p, users=np.arange(50) % 7, items=np.arange(40) % 11))),
+        DataError,
+        r"a\.npz: its columns have the shapes 'users' \(50,\), 'items' \(40,\)",
+    ),
+    "ratings of unequal length": (
+        lambda p: load(str(archive(p, users=np.arange(50) % 7, items=np.arange(50) % 11, ratings=np.ones(3)))),
+        DataError,
+        r"'ratings' \(3,\); expected one entry",
+    ),
+    "a table for users": (
+        lambda p: load(str(archive(p, users=np.ones((50, 2)), items=np.arange(50) % 11))),
+        DataError,
+        r"'users' \(50, 2\)",
+    ),
+    "user that is not a number": (
+        lambda p: load(str(archive(p, users=np.r_[np.arange(49.0) % 7, np.nan], items=np.arange(50) % 11))),
+        DataError,
+        "'users' has 1 entries that are not finite, the first at interaction 49",
+    ),
+    "rating that is not a number": (
+        lambda p: load(str(table(p / "a.csv", "user,item,rating\n1,2,3\n1,3,nan\n")), min_rating=3),
+        DataError,
+        "'ratings' has 1 entries that are not finite, the first at interaction 1",
+    ),
+    "ratings as text": (
+        lambda p: load(str(archive(p, users=np.arange(50), items=np.arange(50), ratings=np.array(["a"] * 50)))),
+        DataError,
+        "'ratings' holds <U1; expected real numbers",
+    ),
+    "no rating is large enough": (
+        lambda p: load(str(table(p / "a.csv", rows(","))), min_rating=9),
+        DataError,
+        r"no rating is at least 9 \('min_rating'\); the largest is 5",
+    ),
+    "nobody again": (
+        lambda p: load(str(archive(p, users=np.arange(50), items=np.arange(50) % 11))),
+        DataError,
+        "none of the 5 interactions of validation has a user and an item that occur in training",
     ),
     "unknown option": (lambda _: load(rating=3), ConfigError, r"task options\.rating: unknown option"),
     "shares too large": (lambda _: load(validation=0.5, test=0.5), ConfigError, "leave nothing to train on"),

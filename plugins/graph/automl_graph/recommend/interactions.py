@@ -101,12 +101,16 @@ def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
         raise DataError(
             f"{path}: no such file; expected interactions as .npz, .csv, .tsv or .inter, or {BLOCK_MODEL!r}."
         )
-    columns = _from_archive(path) if _suffix(path) == ".npz" else _from_table(path)
-    users, items, ratings = columns
+    users, items, ratings = _checked(
+        _from_archive(path) if _suffix(path) == ".npz" else _from_table(path), path, rated=min_rating is not None
+    )
     if min_rating is not None:
         if ratings is None:
             raise DataError(f"{path}: has no ratings, so 'min_rating: {min_rating:g}' cannot be used; leave it out.")
         kept = ratings >= min_rating
+        if not kept.any():
+            largest = f"; the largest is {ratings.max():g}" if len(ratings) else ""
+            raise DataError(f"{path}: no rating is at least {min_rating:g} ('min_rating'){largest}. Lower it.")
         users, items = users[kept], items[kept]
     pairs = np.unique(
         np.stack([np.unique(users, return_inverse=True)[1], np.unique(items, return_inverse=True)[1]]), axis=1
@@ -132,6 +136,26 @@ def holds_interactions(path: Path) -> bool:
 _Columns = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.floating] | None]
 
 
+def _checked(columns: _Columns, path: Path, *, rated: bool) -> _Columns:
+    """Returns columns of one length, whose numbers are all there; those of ratings matter where they are ``rated`` by."""
+    users, items, ratings = columns
+    named = {"users": users, "items": items} | ({} if ratings is None else {"ratings": ratings})
+    for name, column in named.items():
+        if column.ndim != 1 or len(column) != len(users):
+            shapes = ", ".join(f"{key!r} {array.shape}" for key, array in named.items())
+            raise DataError(
+                f"{path}: its columns have the shapes {shapes}; expected one entry of each per interaction."
+            )
+        read = column.dtype.kind == "f" and (rated or name != "ratings")
+        missing = np.flatnonzero(~np.isfinite(column)) if read else ()
+        if len(missing):
+            raise DataError(
+                f"{path}: {name!r} has {len(missing)} entries that are not finite, the first at interaction {missing[0]}, "
+                "counted from 0. Replace or drop them."
+            )
+    return columns
+
+
 def _from_archive(path: Path) -> _Columns:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -139,17 +163,22 @@ def _from_archive(path: Path) -> _Columns:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as a .npz file of plain arrays: {error}.") from error
     if "users" in arrays and "items" in arrays:
-        ratings = arrays.get("ratings")
-        return arrays["users"], arrays["items"], None if ratings is None else ratings.astype(np.float64)
+        return arrays["users"], arrays["items"], _numbers(arrays.get("ratings"), "ratings", path)
     if "train" in arrays and "test" in arrays:
         both = [arrays["train"], arrays["test"]]
         if all(part.ndim == 2 and part.shape[1] >= 2 for part in both) and both[0].shape[1] == both[1].shape[1]:
             rows = np.concatenate(both)
-            return rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float64) if rows.shape[1] > 2 else None
+            return rows[:, 0], rows[:, 1], _numbers(rows[:, 2] if rows.shape[1] > 2 else None, "train", path)
     raise DataError(
         f"{path}: holds {', '.join(map(repr, arrays)) or 'nothing'}; expected the arrays 'users' and 'items', or "
         "'train' and 'test' with a column for each."
     )
+
+
+def _numbers(ratings: npt.NDArray[Any] | None, name: str, path: Path) -> npt.NDArray[np.floating] | None:
+    if ratings is not None and ratings.dtype.kind not in "fiub":
+        raise DataError(f"{path}: {name!r} holds {ratings.dtype}; expected real numbers as ratings.")
+    return None if ratings is None else ratings.astype(np.float64)
 
 
 def _from_table(path: Path) -> _Columns:

@@ -256,6 +256,12 @@ def _split(data: Interactions, seed: int, options: RecommendationOptions) -> dic
     }
     train = parts["train"]
     known = np.isin(data.users, data.users[train]) & np.isin(data.items, data.items[train])
+    for part in ("validation", "test"):
+        if not known[parts[part]].any():
+            raise DataError(
+                f"{data.name}: none of the {len(parts[part])} interactions of {part} has a user and an item that occur in "
+                "training as well, so nothing can be measured. Give more interactions of each user and item."
+            )
     return {part: sorted(rows[known[rows]].tolist()) for part, rows in parts.items()}
 
 
