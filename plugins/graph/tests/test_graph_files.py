@@ -208,6 +208,18 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         DataError,
         r"g\.npz: split: part 'validation' is empty",
     ),
+    "training nodes of one class": (
+        lambda p: _load(
+            heterophilous(
+                p / "g.npz",
+                train_masks=np.tile(np.arange(NODES) % 4 == 0, (10, 1)),
+                val_masks=np.tile(np.arange(NODES) == 1, (10, 1)),
+                test_masks=np.tile(np.arange(NODES) == 3, (10, 1)),
+            )
+        ),
+        DataError,
+        r"g\.npz: split: all 2 samples of part 'train' are of class '0'; expected at least two classes",
+    ),
     "masks that overlap": (
         lambda p: _load(heterophilous(p / "g.npz", val_masks=masks()["test_masks"])),
         DataError,

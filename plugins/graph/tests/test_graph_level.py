@@ -109,6 +109,56 @@ def test_unfit_file_is_refused(tmp_path: Path, edit: Callable[..., dict[str, Any
     assert str(caught.value).startswith(str(path))
 
 
+def test_one_of_several_targets_is_taken_and_graphs_without_it_are_left_out(tmp_path: Path) -> None:
+    y = np.stack([np.arange(12) % 2, np.arange(12) % 3, np.linspace(0, 1, 12)], axis=1).astype(float)
+    y[[2, 7], 1] = np.nan
+    path = tmp_path / "graphs.npz"
+    np.savez(path, **arrays() | {"y": y, "tasks": np.array(["odd", "third", "share"])})
+    whole = read_graphs(path, "classes", "odd")
+    assert whole.y.tolist() == [0, 1] * 6
+    for column in (1, "third"):
+        data = read_graphs(path, "classes", column)
+        kept = [i for i in range(12) if i not in (2, 7)]
+        assert data.y.tolist() == [i % 3 for i in kept]
+        assert data.fold is not None
+        assert data.fold.tolist() == [arrays()["fold"][i] for i in kept]
+        assert all(
+            mine is not None and torch.equal(mine.x, whole.graphs[i].x)
+            for mine, i in zip(data.graphs, kept, strict=True)
+        )
+        assert all(
+            torch.equal(mine.edge_index, whole.graphs[i].edge_index) for mine, i in zip(data.graphs, kept, strict=True)
+        )
+    task = GraphRegression.load(str(path), seed=0, options={"target": "share"})
+    assert sum(map(len, task.split.values())) == 12
+    with pytest.raises(
+        DataError, match=r"several targets .* choose one of them with 'task_options.target': odd, third, share"
+    ):
+        GraphClassification.load(str(path), seed=0)
+    with pytest.raises(DataError, match="'y' holds float64; expected integers"):
+        GraphClassification.load(str(path), seed=0, options={"target": "share"})
+    for unknown in ("shar", 3, -1):
+        with pytest.raises(
+            ConfigError, match=r"graphs\.npz has no column .*'share'|has no column .* Valid: odd, share, third"
+        ):
+            GraphClassification.load(str(path), seed=0, options={"target": unknown})
+    np.savez(path, **arrays())
+    with pytest.raises(ConfigError, match="has one target only"):
+        GraphClassification.load(str(path), seed=0, options={"target": 0})
+    with pytest.raises(ConfigError, match="'4-cycles' is built in"):
+        GraphRegression.load("4-cycles", seed=0, options={"target": 0})
+
+
+def test_training_parts_that_are_all_the_same_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "graphs.npz", **arrays() | {"y": np.full(12, 1.5)})
+    with pytest.raises(DataError, match=r"graphs\.npz: 'y' is 1\.5 for all \d+ training graphs"):
+        GraphRegression.load(str(tmp_path / "graphs.npz"), seed=0)
+    fold = np.array([0, 1] + [2] * 10)
+    np.savez(tmp_path / "graphs.npz", **arrays() | {"y": np.array([0, 1] + [1] * 10), "fold": fold})
+    with pytest.raises(DataError, match="all 10 samples of part 'train' are of class '1'"):
+        GraphClassification.load(str(tmp_path / "graphs.npz"), seed=0, options={"fold": 0})
+
+
 def test_unreadable_files_and_unknown_names(tmp_path: Path) -> None:
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(DataError, match=r"cannot be read as a \.npz"):
@@ -339,3 +389,14 @@ def test_real_molecules() -> None:
     task = GraphRegression.load(str(path), seed=0)
     assert sum(map(len, task.split.values())) == 1128
     assert task.input_width == 6
+
+
+@pytest.mark.skipif(SHARED is None, reason="set AUTOML_SHARED_DATA to the folder with tu_graphs and molecules")
+def test_real_molecules_of_several_assays() -> None:
+    path = Path(str(SHARED)) / "molecules" / "tox21.npz"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    y = np.load(path)["y"][:, 2]
+    data = read_graphs(path, "classes", "NR-AhR")
+    assert len(data.graphs) == np.isfinite(y).sum() < len(y)
+    assert np.bincount(data.y.astype(np.int64)).tolist() == [int((y == label).sum()) for label in (0, 1)]

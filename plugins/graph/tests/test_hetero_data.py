@@ -80,6 +80,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"train": np.arange(3), "val": np.arange(0), "test": np.arange(5, 8)}, "'val' is empty"),
     ({"train": np.arange(3), "val": np.arange(3, 5), "test": np.array([12])}, "'test' holds 12"),
     ({"train": np.arange(3), "val": np.arange(2, 5), "test": np.arange(5, 8)}, "split"),
+    (
+        {"train": np.array([0, 2, 4]), "val": np.arange(5, 7), "test": np.arange(7, 9)},
+        "split: all 3 samples of part 'train' are of class '0'",
+    ),
 ]
 
 

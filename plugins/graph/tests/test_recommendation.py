@@ -168,6 +168,23 @@ def test_files_of_all_kinds_are_read(tmp_path: Path) -> None:
     assert not holds_interactions(table(tmp_path / "other.csv", "x,y\n1,2\n"))
 
 
+def test_a_part_for_the_test_is_kept_unless_asked_otherwise(tmp_path: Path) -> None:
+    pairs = np.stack(np.meshgrid(np.arange(9), np.arange(8), indexing="ij"), -1).reshape(-1, 2)
+    given = np.random.default_rng(1).permutation(72)[:20]
+    rest = np.delete(np.arange(72), given)
+    both = np.concatenate([pairs[given], pairs[rest[:2]]])  # two of them are in both arrays, so they are trained on
+    path = archive(tmp_path, train=pairs[rest], test=both)
+    for seed in (1, 2):
+        task = load(str(path), seed=seed, validation=0.2)
+        assert task.split["test"] == sorted(given.tolist())  # pairs are numbered in order
+        assert len(task.split["validation"]) == round(0.2 * 72)
+        assert sorted(task.split["train"] + task.split["validation"]) == rest.tolist()
+    assert load(str(path), seed=1).split["validation"] != load(str(path), seed=2).split["validation"]
+    anew = load(str(path), given_split=False).split["test"]
+    assert len(anew) == round(0.1 * 72)
+    assert set(anew) - set(given.tolist())
+
+
 def test_pair_that_occurs_twice_counts_once(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", rows(",", 80))
     assert len(read_interactions(path, min_rating=None).users) == 40
@@ -302,7 +319,9 @@ def test_movielens_and_lastfm_can_be_read() -> None:
     shared = Path(os.environ["AUTOML_SHARED_DATA"])
     movies = load(str(shared / "movielens_100k" / "ml-100k.inter.gz"), min_rating=3)
     assert sum(len(part) for part in movies.split.values()) > 82_000
-    assert load(str(shared / "lastfm" / "lastfm.npz")).outputs > 1000
+    music = load(str(shared / "lastfm" / "lastfm.npz"))
+    assert music.outputs > 1000
+    assert 9_000 < len(music.split["test"]) <= 10_533
 
 
 def test_job_finds_a_front_with_ranking_objectives(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, StepScale, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
+from automl_graph.data.training_targets import require_classes
 from automl_graph.hetero.archive import holds_typed_graph, load_typed_archive
 from automl_graph.hetero.classifier import HeteroClassifier
 from automl_graph.hetero.options import HeteroOptions
@@ -111,7 +112,9 @@ class HeteroNodeClassification(Task):
         cls, graph: TypedData, seed: int, split: Mapping[str, list[int]] | None, options: HeteroOptions
     ) -> HeteroNodeClassification:
         whole = graph.with_reverse() if options.use_reverse else graph
-        return cls(whole, _split(graph, seed, options) if split is None else split, options)
+        task = cls(whole, _split(graph, seed, options) if split is None else split, options)
+        require_classes(graph.y.numpy(), task.split["train"], graph.class_names, graph.name)
+        return task
 
     @classmethod
     def recognises(cls, data: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +16,7 @@ from automl.tasks import Batch, evaluate_classifier, score_classifier, wrong_ans
 from automl.tasks.splits import Part
 from automl_graph.data.graph_archive import holds_graphs
 from automl_graph.data.motif_graphs import CLASSES
+from automl_graph.data.training_targets import require_classes
 from automl_graph.tasks.graph_level import GraphLevelTask, load_collection
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.graph_split import split_graphs
@@ -42,9 +44,11 @@ class GraphClassification(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphClassification:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        graphs = load_collection(data, CLASSES, "classes")
+        graphs = load_collection(data, CLASSES, "classes", chosen.target)
         fitting = split_graphs(graphs, chosen, seed) if split is None else split
-        return cls(graphs, fitting, chosen, seed, outputs=len(graphs.class_names))
+        task = cls(graphs, fitting, chosen, seed, outputs=len(graphs.class_names))
+        require_classes(graphs.y.astype(np.int64), task.split["train"], graphs.class_names, graphs.name)
+        return task
 
     @classmethod
     def recognises(cls, data: str) -> bool:

@@ -18,6 +18,7 @@ from automl.tasks.splits import Part
 from automl_graph.data.graph_archive import holds_graphs
 from automl_graph.data.graph_collection import GraphCollection
 from automl_graph.data.motif_graphs import VALUES
+from automl_graph.data.training_targets import require_values
 from automl_graph.tasks.graph_level import GraphLevelTask, load_collection
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.graph_split import split_graphs
@@ -46,9 +47,10 @@ class GraphRegression(GraphLevelTask):
 
     def __init__(self, data: GraphCollection, split: Mapping[str, list[int]], options: GraphOptions, seed: int) -> None:
         super().__init__(data, split, options, seed, outputs=1)
+        require_values(data.y.astype(np.float64), self.split["train"], data.name)
         known = data.y[self.split["train"]].astype(np.float64)
         self._mean: Final = float(known.mean())
-        self._deviation: Final = float(known.std()) or 1.0
+        self._deviation: Final = float(known.std())
 
     @classmethod
     def load(
@@ -60,7 +62,7 @@ class GraphRegression(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphRegression:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        graphs = load_collection(data, VALUES, "values")
+        graphs = load_collection(data, VALUES, "values", chosen.target)
         return cls(graphs, split_graphs(graphs, chosen, seed) if split is None else split, chosen, seed)
 
     @classmethod

@@ -20,6 +20,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, find_graph, holds_graph, karate_club
 from automl_graph.data.statistics import graph_statistics
+from automl_graph.data.training_targets import require_classes
 from automl_graph.signal import Graph
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
@@ -83,6 +84,7 @@ class NodeClassification(Task):
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
+        require_classes(data.y.numpy(), self.split["train"], data.class_names, data.name)
         self.input_width = int(data.x.shape[1])
         self.outputs = len(data.class_names)
         self.sample_shape = tuple(data.x.shape)
