@@ -101,6 +101,8 @@ def test_mistakes_in_options_are_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="no split '40', only '20'"):
             HeteroNodeClassification.load(path, seed=0, options={"split": unknown})
     assert HeteroNodeClassification.load(path, seed=0, options={"split": 20}).split["train"] == [0, 1, 2]
+    with pytest.raises(ConfigError, match=r"split: '40' is asked for, but .* comes without splits"):
+        HeteroNodeClassification.load(str(written(tmp_path)), seed=0, options={"split": 40})
     no_features = {"x__paper": None, "nodes__paper": np.asarray(12)}
     with pytest.raises(ConfigError, match="missing_features: degree"):
         HeteroNodeClassification.load(str(written(tmp_path, **no_features)), seed=0, options={"inductive": True})

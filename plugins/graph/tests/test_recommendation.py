@@ -339,9 +339,18 @@ def test_job_finds_a_front_with_ranking_objectives(tmp_path: Path) -> None:
         assert 0 <= member["test"]["error"] <= 1
 
 
+@pytest.mark.parametrize(("space", "data"), [("bipartite/recommend", "user-item-blocks"), ("graph/level", "4-cycles")])
+def test_a_metric_that_a_task_lacks_is_refused_before_the_training(tmp_path: Path, space: str, data: str) -> None:
+    job = JobConfig(space=space, data=data, objectives=["auc-error", "macs"], trials=2, training={"epochs": 1})
+    with pytest.raises(ConfigError, match=r"does not measure 'auc-error', only 'error'"):
+        run_job(job, tmp_path / "run", host=HOST)
+    assert not (tmp_path / "run").exists()
+
+
 def test_ranking_objective_refuses_another_task(tmp_path: Path) -> None:
     job = JobConfig(
         space="graph/node", data="karate", objectives=["ndcg-loss", "macs"], trials=2, training={"epochs": 1}
     )
     with pytest.raises(ConfigError, match="'ndcg-loss' rates ranked lists"):
         run_job(job, tmp_path / "run", host=HOST)
+    assert not (tmp_path / "run").exists()  # before a training

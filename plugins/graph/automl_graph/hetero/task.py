@@ -291,9 +291,14 @@ def _degrees(kind: str, nodes: int, schema: Schema, edges: Sequence[Tensor]) -> 
 def _split(graph: TypedData, seed: int, options: HeteroOptions) -> dict[str, list[int]]:
     named = dict(graph.splits)
     if options.split is not None and options.split != "shares":
+        if not named:
+            raise ConfigError(
+                f"task options: split: {options.split!r} is asked for, but {graph.name} comes without splits. Leave the "
+                "option out, or add arrays such as 'train', 'val' and 'test' to the file."
+            )
         if options.split not in named:
             raise ConfigError(
-                f"task options: split: {graph.name} has no split {options.split!r}, only {', '.join(map(repr, named)) or 'none'}."
+                f"task options: split: {graph.name} has no split {options.split!r}, only {', '.join(map(repr, named))}."
                 f"{did_you_mean(options.split, named)}"
             )
         return dict(named[options.split])
