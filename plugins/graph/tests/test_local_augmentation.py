@@ -404,3 +404,4 @@ def test_consistency_refuses_a_task_with_a_single_output(tmp_path: Path) -> None
     job = {"space": "graph/link-prediction", "data": "karate", "strategy": "consistency", "trials": 2}
     with pytest.raises(ConfigError, match="this task has a single output; take 'single-path'"):
         run_job(JobConfig(**job, training={"epochs": 1}), tmp_path / "run", host=Host.load())
+    assert not (tmp_path / "run").exists()  # before a training
