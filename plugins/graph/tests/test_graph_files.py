@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from automl_graph.data import NodeData, from_pyg, load_graph
+from automl_graph.links import LinkPrediction
 from automl_graph.tasks import NodeClassification
 
 from automl.errors import AutomlError, ConfigError, DataError
@@ -112,6 +113,83 @@ def test_every_form_gives_the_same_graph(tmp_path: Path, form: str) -> None:
         {tuple(pair): list(pair) for pair in EDGES.tolist()}.values()
     )
     assert (graph.directed, directed.directed) == (False, True)
+
+
+@pytest.fixture
+def more_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough links to divide; node 6 stays alone."""
+    monkeypatch.setitem(globals(), "EDGES", np.concatenate([EDGES, [[1, 3], [2, 4], [0, 4]]]))
+
+
+UNLABELLED: dict[str, Callable[[Path], Path]] = {
+    "heterophilous": lambda p: heterophilous(p / "g.npz", node_labels=None, **dict.fromkeys(masks())),
+    "compressed": lambda p: compressed(p / "g.npz", labels=None),
+    "tables": lambda p: tables(
+        p / "g", "\n".join(["node,p,q,r", *(f"n{i},{X[i, 0]},{X[i, 1]},{X[i, 2]}" for i in range(NODES))]) + "\n"
+    ),
+    "GraphML": lambda p: _without_labels(graphml(p / "g.graphml")),
+    "tensors": lambda p: _without_labels(tensors(p / "g.pt")),
+}
+
+
+def _without_labels(path: Path) -> Path:
+    if path.suffix == ".pt":
+        content = torch.load(path, weights_only=True)
+        del content["y"]
+        torch.save(content, path)
+        return path
+    graph: Any = networkx.read_graphml(path)
+    for attributes in dict(graph.nodes(data=True)).values():
+        del attributes["label"]
+    networkx.write_graphml(graph, path)
+    return path
+
+
+@pytest.mark.usefixtures("more_edges")
+@pytest.mark.parametrize("form", UNLABELLED)
+def test_links_are_predicted_without_classes(tmp_path: Path, form: str) -> None:
+    path = str(UNLABELLED[form](tmp_path))
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    task = LinkPrediction.load(path, seed=0, options=options)
+    described = task.describe()
+    assert (described["nodes"], described["links"], described["features"]) == (NODES, 7, 3)
+    assert torch.equal(task.example_inputs(1)[0], torch.from_numpy(X))
+    with pytest.raises(DataError, match=r"'y'|'label'"):
+        NodeClassification.load(path, seed=0)
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    same = LinkPrediction.load(str(FORMS[form](labelled)), seed=0, options=options)
+    assert same.fingerprint == task.fingerprint  # classes that are there count for nothing
+
+
+@pytest.mark.usefixtures("more_edges")
+@pytest.mark.parametrize("form", ["tables", "compressed"])
+def test_isolated_nodes_without_features_or_classes_are_counted(tmp_path: Path, form: str) -> None:
+    path = (
+        compressed(tmp_path / "g.npz", labels=None, attr_indptr=None)
+        if form == "compressed"
+        else tables(tmp_path / "g", "\n".join(["node", *(f"n{i}" for i in range(NODES))]) + "\n")
+    )
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    task = LinkPrediction.load(str(path), seed=0, options=options | {"features": "degree"})
+    assert task.describe()["nodes"] == NODES
+    with pytest.raises(DataError, match=r"has no features\..*task_options\.features=degree"):
+        LinkPrediction.load(str(path), seed=0, options=options)
+
+
+@pytest.mark.usefixtures("more_edges")
+def test_nodes_of_an_object_need_classes_for_classification_only() -> None:
+    from automl_graph import pyg  # noqa: F401  (its guarded import comes before the one of the test)
+    from torch_geometric.data import Data
+
+    data = Data(x=torch.from_numpy(X), edge_index=torch.from_numpy(EDGES.T.copy()))
+    with pytest.raises(DataError, match="mine: has no tensor 'y'"):
+        from_pyg(data, "mine")
+    graph = from_pyg(data, "mine", labelled=False).finish()
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    assert LinkPrediction.of(graph, seed=0, options=options).describe()["links"] == 7
+    with pytest.raises(DataError, match="mine: its nodes have no classes"):
+        NodeClassification.of(graph, seed=0)
 
 
 def test_description_states_what_a_graph_is_like(tmp_path: Path) -> None:
@@ -259,6 +337,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         lambda p: _load(heterophilous(p / "g.npz", node_features=_edit(X, (4, 1), np.nan))),
         DataError,
         "1 values that are not finite, the first at node 4, feature 1",
+    ),
+    "label that is not a number": (
+        lambda p: _load(heterophilous(p / "g.npz", node_labels=_edit(Y.astype(float), 4, np.nan))),
+        DataError,
+        r"'y' holds float64; expected integers\. The first that is not a number is at position 4\.",
     ),
     "one class": (
         lambda p: _load(heterophilous(p / "g.npz", node_labels=np.zeros(NODES, int))),

@@ -17,10 +17,14 @@ __all__ = ["load_graphml"]
 _LABELS: Final = ("y", "label", "class")
 
 
-def load_graphml(path: Path) -> RawGraph:
+def load_graphml(path: Path, labelled: bool = True) -> RawGraph:
     """Reads a graph whose nodes have an attribute ``y``, ``label`` or ``class``, and numbers as features.
 
     Every other attribute that is a number at all nodes is a feature, in order of name. Nodes are in the order of the file.
+
+    Args:
+        path: the file.
+        labelled: whether nodes must have labels; without, those that there are count for nothing.
 
     Raises:
         DataError: the file is missing or damaged, or a node has no label.
@@ -35,7 +39,7 @@ def load_graphml(path: Path) -> RawGraph:
     if not attributes:
         raise DataError(f"{path}: has no nodes.")
     key = next((key for key in _LABELS if any(key in found for found in attributes.values())), None)
-    for node, found in attributes.items():
+    for node, found in attributes.items() if labelled else ():
         if key is None or key not in found:
             raise DataError(
                 f"{path}: node {node!r} has no label; expected the attribute {', '.join(map(repr, _LABELS))}."
@@ -45,8 +49,10 @@ def load_graphml(path: Path) -> RawGraph:
         for name in sorted(set().union(*attributes.values()) - {key})
         if all(isinstance(found.get(name), int | float) for found in attributes.values())
     ]
-    y, names = named_classes([str(found[key]) for found in attributes.values()])
     number = {node: i for i, node in enumerate(attributes)}
     edges = np.array([[number[a], number[b]] for a, b in graph.edges()], dtype=np.int64).reshape(-1, 2).T.copy()
     x = np.array([[found[name] for name in numeric] for found in attributes.values()], dtype=np.float64)
+    if not labelled:
+        return RawGraph(str(path), x if numeric else None, edges, None, count=len(attributes))
+    y, names = named_classes([str(found[key]) for found in attributes.values()])
     return RawGraph(str(path), x if numeric else None, edges, y, class_names=names)
