@@ -59,6 +59,23 @@ def test_archive_gives_types_relations_and_splits(tmp_path: Path) -> None:
     assert task.example_inputs(1)[1].tolist() == [0, 1, 2, 3, 4]  # learned features: nodes by their numbers
 
 
+def test_double_edges_of_a_relation_are_merged(tmp_path: Path) -> None:
+    edges = np.array([[3, 0, 3, 11, 3], [1, 4, 1, 0, 2]])
+    loops = np.array([[2, 5, 2], [2, 6, 2]])  # a self loop stays, once
+    path = written(tmp_path, edges__paper__author=edges, edges__paper__paper__cites=loops)
+    data = load_typed_archive(path)
+    assert [sorted(map(tuple, index.T.tolist())) for index in data.edges] == [
+        [(0, 4), (3, 1), (3, 2), (11, 0)],
+        [(2, 2), (5, 6)],
+    ]
+    described = HeteroNodeClassification.load(str(path), seed=0).describe()
+    assert described["merged_edges"] == 2
+    assert described["relations"]["rev_paper_author"]["edges"] == 4
+    plain = load_typed_archive(written(tmp_path, edges__paper__author=edges[:, [0, 1, 3, 4]]))
+    assert plain.edges[0].tolist() == edges[:, [0, 1, 3, 4]].tolist()  # in their order
+    assert plain.merged_edges == 0
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"edges__paper__autor": np.array([[0], [0]])}, "unknown type 'autor'.*Did you mean 'author'"),
     (

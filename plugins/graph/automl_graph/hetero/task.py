@@ -188,6 +188,7 @@ class HeteroNodeClassification(Task):
             "relations": {
                 r.name: {"heads": r.head, "tails": r.tail, "edges": int(index.shape[1])} for r, index in edges
             },
+            "merged_edges": self._data.merged_edges,
             "classified": self._data.labelled,
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
