@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from automl_graph.data import NodeData, from_pyg, load_graph
+from automl_graph.data import NodeData, from_networkx, from_pyg, load_graph
 from automl_graph.links import LinkPrediction
 from automl_graph.tasks import NodeClassification
 
@@ -247,6 +247,26 @@ def test_objects_of_torch_geometric() -> None:
         from_pyg([data, data], "mine")
     task = NodeClassification.of(graph, seed=0)
     assert task.split["test"] == [4, 5]
+
+
+def test_objects_of_networkx() -> None:
+    graph: Any = networkx.DiGraph()
+    for i in range(NODES):
+        graph.add_node(i, label="ab"[Y[i]], p=float(X[i, 0]), q=float(X[i, 1]), r=float(X[i, 2]), name=f"node {i}")
+    graph.add_edges_from(EDGES)
+    raw = from_networkx(graph, "mine")
+    assert sorted(raw.finish().edge_index.T.tolist()) == BOTH
+    assert sorted(raw.finish(undirected=False).edge_index.T.tolist()) == sorted(
+        map(list, {*map(tuple, EDGES.tolist())})
+    )
+    assert torch.equal(raw.finish().x, torch.from_numpy(X))
+    task = NodeClassification.of(raw.finish(), seed=0)
+    assert task.describe()["classes"] == ["a", "b"]
+    with pytest.raises(DataError, match="mine: has no nodes"):
+        from_networkx(networkx.Graph(), "mine")
+    del graph.nodes[3]["label"]
+    with pytest.raises(DataError, match="mine: node 3 has no label"):
+        from_networkx(graph, "mine")
 
 
 def _edit(array: Any, position: Any, value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import GraphReadout
-from automl_graph.data import read_graphs
+from automl_graph.data import collection_from_pyg, read_graphs
 from automl_graph.data.motif_graphs import CLASSES, VALUES
 from automl_graph.signal import Graph
 from automl_graph.tasks import GraphClassification, GraphRegression
@@ -147,6 +147,63 @@ def test_one_of_several_targets_is_taken_and_graphs_without_it_are_left_out(tmp_
         GraphClassification.load(str(path), seed=0, options={"target": 0})
     with pytest.raises(ConfigError, match="'4-cycles' is built in"):
         GraphRegression.load("4-cycles", seed=0, options={"target": 0})
+
+
+def test_data_sets_of_torch_geometric(tmp_path: Path) -> None:
+    from automl_graph import pyg  # noqa: F401  (its guarded import comes before the one of the test)
+    from torch_geometric.data import Data, InMemoryDataset
+
+    np.savez(tmp_path / "graphs.npz", **arrays())
+    known = read_graphs(tmp_path / "graphs.npz", "classes")
+
+    class Mine(InMemoryDataset):  # type: ignore[misc]
+        def __init__(self, graphs: list[Data]) -> None:
+            super().__init__(None)
+            self.data, self.slices = self.collate(graphs)
+
+    def graphs(y: Any) -> list[Data]:
+        return [
+            Data(x=graph.x, edge_index=graph.edge_index, y=torch.tensor([value]))
+            for graph, value in zip(known.graphs, y, strict=True)
+        ]
+
+    data = collection_from_pyg(Mine(graphs((3 * known.y + 2).tolist())), "mine")
+    assert data.class_names == ("2", "5", "8")
+    task = GraphClassification.of(data, seed=0)
+    expected = GraphClassification.load(str(tmp_path / "graphs.npz"), seed=0)
+    assert task.split == expected.split
+    for mine, other in zip(
+        next(task.batches("train", 99)).inputs, next(expected.batches("train", 99)).inputs, strict=True
+    ):
+        assert torch.equal(mine, other)
+    values = collection_from_pyg(graphs(np.linspace(0, 1, 12).tolist()), "mine")
+    assert GraphRegression.of(values, seed=0).outputs == 1
+    with pytest.raises(DataError, match="mine: its graphs have values, not classes"):
+        GraphClassification.of(values, seed=0)
+    with pytest.raises(DataError, match="mine: its graphs have classes, not values"):
+        GraphRegression.of(data, seed=0)
+
+    plain = [
+        Data(edge_index=graph.edge_index, num_nodes=len(graph.x), y=torch.tensor([i % 2]))
+        for i, graph in enumerate(known.graphs)
+    ]
+    assert collection_from_pyg(plain, "mine").degrees
+    for wrong, message in (
+        ([], "mine: has no graphs"),
+        ([*graphs(known.y)[:3], plain[0]], "graph 3 has no features 'x'"),
+        ([Data(x=torch.ones(2, 1), edge_index=torch.zeros(2, 0, dtype=torch.int64))], "graph 0 has no tensor 'y'"),
+        ([Data(x=torch.ones(2, 1), y=torch.ones(1))], "graph 0 has no tensor 'edge_index'"),
+        (
+            [Data(x=torch.ones(2, 1), edge_index=torch.zeros(2, 0).long(), y=torch.ones(1, 3))],
+            r"'y' has shape \(1, 3\)",
+        ),
+        (
+            [Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [2]]), y=torch.ones(1))],
+            "graph 0: edges end at nodes 0 to 2",
+        ),
+    ):
+        with pytest.raises(DataError, match=message):
+            collection_from_pyg(wrong, "mine")
 
 
 def test_training_parts_that_are_all_the_same_are_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from automl.errors import DataError
 from automl.options import parse_options
 from automl.tasks import Batch
 from automl.tasks.classification import evaluation_mode
@@ -64,6 +65,23 @@ class GraphRegression(GraphLevelTask):
         chosen = parse_options(GraphOptions, options or {}, where="task options")
         graphs = load_collection(data, VALUES, "values", chosen.target)
         return cls(graphs, split_graphs(graphs, chosen, seed) if split is None else split, chosen, seed)
+
+    @classmethod
+    def of(cls, graphs: GraphCollection, *, seed: int, options: Mapping[str, Any] | None = None) -> GraphRegression:
+        """Returns the task of graphs from Python.
+
+        Args:
+            graphs: with a value each.
+            seed: decides the split.
+            options: values for ``options_model``; ``target`` has no effect.
+
+        Raises:
+            DataError: the graphs have classes instead of values.
+        """
+        if graphs.class_names:
+            raise DataError(f"{graphs.name}: its graphs have classes, not values; take 'GraphClassification'.")
+        chosen = parse_options(GraphOptions, options or {}, where="task options")
+        return cls(graphs, split_graphs(graphs, chosen, seed), chosen, seed)
 
     @classmethod
     def recognises(cls, data: str) -> bool:
