@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from automl_graph.hetero import (
     planted_papers,
 )
 from automl_graph.hetero.archive import holds_typed_graph
+from automl_graph.hetero.movies import load_movies
 from torch import nn
 
 from automl.errors import ConfigError, DataError
@@ -174,6 +176,64 @@ def test_objects_of_torch_geometric_keep_the_direction_of_messages() -> None:
     assert graph.edges[0].tolist() == [[5, 0], [3, 1]]
     with pytest.raises(DataError, match="has no type 'book'"):
         from_hetero_data(data, "book")
+
+
+HEADINGS = "genres,plot_keywords,director_name,actor_1_name,actor_2_name,actor_3_name,title"
+MOVIES = [
+    "Crime|Drama|Action,sea|ship at sea,Ann,Bo,Cy,,one",
+    "Action,sea|ship,Ann,Bo,Bo,Di,two",
+    "Horror,sea,Ann,Bo,Cy,Di,of no class",
+    "Comedy,joke,,Bo,Cy,Di,without a director",
+    "Comedy,joke,Ann,,Cy,Di,without an actor",
+    "Comedy,joke|sea,Ed,Cy,,,three",
+    'Drama,"",Ed,Di,Bo,,four',
+]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_table_of_movies_becomes_a_typed_graph(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"movies{ending}"
+    content = "\n".join([HEADINGS, *MOVIES]).encode()
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    assert HeteroNodeClassification.recognises(str(path))
+    data = load_movies(path)
+    assert data.y.tolist() == [2, 0, 1, 2]
+    assert data.class_names == ("action", "comedy", "drama")
+    assert {name: kind.nodes for name, kind in data.types.items()} == {"movie": 4, "director": 2, "actor": 3}
+    movie = data.types["movie"].x
+    assert movie is not None
+    assert movie.tolist() == [[2, 1], [1, 1], [1, 0], [0, 0]]  # sea, ship; one movie alone has "joke" and "at"
+    assert data.edges[0].tolist() == [[0, 1, 2, 3], [0, 0, 1, 1]]
+    assert sorted(map(tuple, data.edges[1].T.tolist())) == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (3, 0), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column 'genres'"),
+        (HEADINGS.replace("plot_keywords", "words") + "\n" + MOVIES[0], "has no column 'plot_keywords'"),
+        ("\n".join([HEADINGS, *MOVIES[2:5]]), "no movie has a director, an actor and one of the genres"),
+        ("\n".join([HEADINGS, MOVIES[0], MOVIES[-1]]), "no word of 'plot_keywords' occurs in 2 movies"),
+    ],
+)
+def test_mistakes_in_a_table_of_movies_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "movies.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"movies\.csv: {message}"):
+        HeteroNodeClassification.load(str(path), seed=0)
+    with pytest.raises(DataError, match=r"absent\.csv: cannot be read"):
+        HeteroNodeClassification.load(str(tmp_path / "absent.csv"), seed=0)
+
+
+def test_movies_of_imdb(shared_data: Path) -> None:
+    """The numbers of nodes, classes and words that MAGNN has."""
+    data = load_movies(shared_data / "hetero_graphs" / "imdb_movie_metadata.csv.gz")
+    assert {name: kind.nodes for name, kind in data.types.items()} == {"movie": 4278, "director": 2081, "actor": 5257}
+    movie = data.types["movie"].x
+    assert movie is not None
+    assert movie.shape == (4278, 3066)
+    assert data.y.bincount().tolist() == [1135, 1584, 1559]
+    assert [index.shape[1] for index in data.edges] == [4278, 12828]
 
 
 class _Whole(nn.Module):

@@ -20,6 +20,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.data.training_targets import require_classes
 from automl_graph.hetero.archive import holds_typed_graph, load_typed_archive
 from automl_graph.hetero.classifier import HeteroClassifier
+from automl_graph.hetero.movies import holds_movies, load_movies
 from automl_graph.hetero.options import HeteroOptions
 from automl_graph.hetero.planted import planted_papers
 from automl_graph.hetero.scale import typed_scale
@@ -118,7 +119,7 @@ class HeteroNodeClassification(Task):
 
     @classmethod
     def recognises(cls, data: str) -> bool:
-        return data in _BUILT_IN or holds_typed_graph(Path(data))
+        return data in _BUILT_IN or holds_typed_graph(Path(data)) or holds_movies(Path(data))
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
         self._x = tuple(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self._x)
@@ -252,9 +253,12 @@ def _read(data: str) -> TypedData:
     if data in _BUILT_IN:
         return planted_papers()
     path = Path(data)
+    if path.name.lower().endswith((".csv", ".csv.gz")):
+        return load_movies(path)
     if path.suffix.lower() != ".npz":
         raise DataError(
-            f"{data}: no such heterogeneous graph; expected an .npz file or a built-in one.{did_you_mean(data, _BUILT_IN)}"
+            f"{data}: no such heterogeneous graph; expected an .npz file, IMDB's table of movies or a built-in one."
+            f"{did_you_mean(data, _BUILT_IN)}"
         )
     return load_typed_archive(path)
 
