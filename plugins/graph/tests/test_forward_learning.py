@@ -331,6 +331,7 @@ def test_any_block_on_graphs_may_be_a_layer() -> None:
         ({"layers": 0}, "layers is 0"),
         ({"theta": 0.0}, "theta is 0.0"),
         ({"negatives": 0}, "negatives is 0"),
+        ({"variant": "ff-vn", "both_directions": False}, "both_directions is false, but with 'ff-vn'"),
     ],
 )
 def test_unusable_options_are_refused(wrong: dict[str, Any], message: str) -> None:
