@@ -175,7 +175,7 @@ def _one_hot_degrees(edge_index: Tensor, nodes: int) -> Tensor:
 
 def _integers(array: npt.NDArray[Any], key: str, where: str) -> npt.NDArray[np.int64]:
     if array.dtype.kind not in "iu":
-        missing = np.argwhere(~np.isfinite(array)) if array.dtype.kind == "f" else ()
-        hint = f" The first that is not a number is at position {missing[0][-1]}." if len(missing) else ""
+        missing = np.argwhere(~np.isfinite(array)).tolist() if array.dtype.kind == "f" else []
+        hint = f" The first that is not a number is at position {missing[0][-1]}." if missing else ""
         raise DataError(f"{where}: {key!r} holds {array.dtype}; expected integers.{hint}")
     return array.astype(np.int64)

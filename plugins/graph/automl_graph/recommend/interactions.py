@@ -152,8 +152,9 @@ def _checked(columns: _Columns, path: Path, *, rated: bool) -> _Columns:
             raise DataError(
                 f"{path}: its columns have the shapes {shapes}; expected one entry of each per interaction."
             )
-        read = column.dtype.kind == "f" and (rated or name != "ratings")
-        missing = np.flatnonzero(~np.isfinite(column)) if read else ()
+        if column.dtype.kind != "f" or (name == "ratings" and not rated):
+            continue
+        missing = np.flatnonzero(~np.isfinite(column))
         if len(missing):
             raise DataError(
                 f"{path}: {name!r} has {len(missing)} entries that are not finite, the first at interaction {missing[0]}, "
