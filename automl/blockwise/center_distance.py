@@ -56,7 +56,7 @@ class CenterDistance(Objective):
         self._centers: list[Center] = []
         self._scores: dict[tuple[int, Positions], float] = {}
 
-    def check(self, supernet: Supernet) -> None:
+    def check(self, supernet: Supernet, task: Task) -> None:
         _siamese(supernet)
 
     def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:

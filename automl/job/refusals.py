@@ -25,10 +25,12 @@ def refuse_misfits(job: JobConfig, parts: JobParts, task: Task, supernet: Supern
         host: builds a compressor that is thrown away.
 
     Raises:
-        UserError: an objective rates other supernets, or the training is too short for strategy or compressor.
+        UserError: an objective or the strategy is for other supernets or tasks, or the training is too short for strategy or
+            compressor.
     """
     for quantity in parts.quantities:
-        quantity.check(supernet)
+        quantity.check(supernet, task)
+    parts.strategy.check(supernet, task)
     config = job.training
     steps = task.steps_per_epoch(config.batch_size)
     parts.strategy.check_length(supernet, config.epochs * steps)

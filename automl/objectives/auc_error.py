@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, final
 
 from automl.errors import ConfigError
 from automl.objectives.candidate import Candidate
 from automl.objectives.objective import Objective
 from automl.objectives.value import Value
+
+if TYPE_CHECKING:
+    from automl.supernet import Supernet
+    from automl.tasks import Task
 
 __all__ = ["AucError"]
 
@@ -21,10 +26,18 @@ class AucError(Objective):
 
     name: ClassVar[str] = "auc-error"
 
+    def check(self, supernet: Supernet, task: Task) -> None:
+        metrics = task.score(())
+        if metrics is not None:
+            self._require(metrics)
+
     def measure(self, candidate: Candidate) -> Value:
         quality = candidate.quality()
-        if self.name not in quality:
-            raise ConfigError(
-                f"objectives: this task does not measure {self.name!r}, only {', '.join(map(repr, sorted(quality)))}."
-            )
+        self._require(quality)
         return Value(quality[self.name], context={"part": "validation", "samples": candidate.samples()})
+
+    def _require(self, metrics: Mapping[str, float]) -> None:
+        if self.name not in metrics:
+            raise ConfigError(
+                f"objectives: this task does not measure {self.name!r}, only {', '.join(map(repr, sorted(metrics)))}."
+            )

@@ -61,11 +61,11 @@ class Objective(ABC):
                 results.append(error)
         return results
 
-    def check(self, supernet: Supernet) -> None:  # noqa: B027  # optional, not forgotten
+    def check(self, supernet: Supernet, task: Task) -> None:  # noqa: B027  # optional, not forgotten
         """Called before a job writes anything, with the supernet as it will be trained; does nothing by default.
 
         Raises:
-            UserError: the objective cannot rate networks of this supernet.
+            UserError: the objective cannot rate networks of this supernet, or on this task.
         """
 
     def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:  # noqa: B027  # optional, not forgotten

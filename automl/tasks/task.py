@@ -145,6 +145,7 @@ class Task(ABC):
         """Returns what ``evaluate`` returns for a network that gives these outputs for these batches, in this order.
 
         With it, networks that have layers in common are evaluated together. None, the default, has each evaluated alone.
+        Without any answers it names all metrics, each ``nan``.
         """
         return None
 

@@ -182,6 +182,13 @@ class Strategy(ABC):
             UserError: space, options and training do not fit each other.
         """
 
+    def check(self, supernet: Supernet, task: Task) -> None:  # noqa: B027  # optional, not forgotten
+        """Called before a job writes anything, with the supernet as it will be trained; does nothing by default.
+
+        Raises:
+            UserError: the strategy cannot train on this task.
+        """
+
     def check_length(self, supernet: Supernet, steps: int) -> None:  # noqa: B027  # optional, not forgotten
         """Refuses a training that is too short for this strategy; does nothing by default.
 

@@ -11,7 +11,7 @@ import torch
 
 from automl.errors import ConfigError, RunError, UnknownNameError
 from automl.search import Measurement
-from automl.search.autognn import AutoGNN
+from automl.search.autognn import AutoGNN, _Action
 from automl.search.class_controllers import ClassControllers
 from automl.search.dimension_classes import dimension_classes
 from automl.search.front_reward import FrontReward
@@ -46,20 +46,23 @@ def changed(space: SearchSpace, first: Architecture, second: Architecture) -> se
     return {name for name in space.names if first.get(name) != second.get(name)}
 
 
-def test_a_proposal_differs_from_the_best_in_one_class_only() -> None:
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_proposal_differs_from_the_best_in_one_class_only(classes: int) -> None:
     space = two_layers()
-    searcher = AutoGNN(space, objectives=1, seed=1, starts=2)
+    searcher = AutoGNN(space, objectives=1, seed=1, starts=2, classes_per_step=classes)
     best: Measurement | None = None
+    changed_classes: list[int] = []
     for number in range(20):
         (asked,) = searcher.ask(1)
         if best is not None and number >= 2:
             names = changed(space, best.architecture, asked)
-            assert 1 <= len(names) <= 2
-            assert len({name.rpartition(".")[2] for name in names}) == 1
+            assert 1 <= len(names) <= 2 * classes
+            changed_classes.append(len({name.rpartition(".")[2] for name in names}))
         result = measured(asked)
         searcher.tell([result])
         if best is None or result.values < best.values:  # type: ignore[operator]  # a tie keeps the old one
             best = result
+    assert max(changed_classes) == classes
 
 
 def test_best_never_gets_worse_and_a_tie_keeps_the_earlier() -> None:
@@ -127,6 +130,29 @@ def test_guide_takes_the_class_whose_full_distributions_are_uniform(guide: Any) 
         assert searcher._propose(context)[1] == (names.index("attention"),)
 
 
+def test_entropies_are_those_of_whole_distributions_whatever_was_drawn() -> None:
+    """Check 3: neither uniform nor one-hot, where the surprise at what was drawn is no estimate to mistake for it."""
+    space = two_layers()
+    learner = controllers(space, dimension_classes(space.names), temperature=2.0, tanh_constant=3.0)
+    number = list(dimension_classes(space.names)).index("attention")
+    biases = {"first": [1.0, 0.0, -0.5], "second": [0.3, 2.0, 0.0]}
+    for layer, bias in biases.items():
+        head = learner.controllers[number].decide[str(space.names.index(f"{layer}.attention"))]
+        torch.nn.init.zeros_(head.weight)
+        head.bias.data = torch.tensor(bias)
+    expected = 0.0
+    for bias in biases.values():
+        chances = np.exp(3 * np.tanh(np.array(bias) / 2))
+        chances /= chances.sum()
+        expected -= float((chances * np.log(chances)).sum())
+    context, rng, rows = space.to_indices([space.smallest()])[0], np.random.default_rng(0), set()
+    for _ in range(12):
+        proposal = learner.propose(context, (number,), rng)
+        rows.add(proposal.row.tobytes())
+        assert proposal.entropies[number] == pytest.approx(expected, rel=1e-5)
+    assert len(rows) > 3
+
+
 def test_guide_samples_in_proportion_to_the_exponential_of_the_entropy() -> None:
     searcher = AutoGNN(two_layers(), objectives=1, seed=0)
     entropies = np.array([1.0, 2.0, 0.5])
@@ -153,6 +179,47 @@ def test_reinforce_learns_the_better_of_two_arms_and_constant_rewards_teach_noth
         assert torch.equal(parameter, before[name])
 
 
+def test_rewards_are_compared_with_the_mean_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 4: a constant reward teaches nothing from the first on, and a reward is no part of its own baseline."""
+    space = two_layers()
+    searcher = AutoGNN(space, objectives=1, seed=0, entropy_weight=0.0, baseline_decay=0.75)
+    context = space.to_indices([space.smallest()])[0]
+    action = _Action(context, (1,))
+    row = searcher._controllers.propose(context, (1,), np.random.default_rng(0)).row
+    before = [p.clone() for c in searcher._controllers.controllers for p in c.parameters()]
+    for _ in range(3):
+        searcher._learn(action, row, 0.4)
+    after = [p for c in searcher._controllers.controllers for p in c.parameters()]
+    assert all(map(torch.equal, before, after))
+    advantages: list[float] = []
+    monkeypatch.setattr(searcher._controllers, "reinforce", lambda *given: advantages.append(given[3]))
+    for reward in (1.4, 0.4, 0.0):
+        searcher._learn(action, row, reward)
+    assert advantages == pytest.approx([1.0, 0.4 - 0.65, 0.0 - 0.5875])
+
+
+def test_a_repetition_teaches_without_a_measurement() -> None:
+    """Check 10: what was measured before is known."""
+    space = two_layers()
+    searcher = AutoGNN(space, objectives=1, seed=0, starts=3, learning_rate=0.02)
+    asked = searcher.ask(3)
+    searcher.tell([measured(a) for a in asked])
+    good, bad = (sorted(asked, key=error)[i] for i in (0, -1))
+    assert error(good) < error(bad)
+    rows = space.to_indices([good, bad])
+    everything = tuple(range(len(searcher.classes)))
+    searcher._baseline = searcher._front.reward(measured(good))
+    learner = searcher._controllers
+
+    def chance() -> float:
+        return sum(learner.log_chance(n, rows[0], everything, rows[1])[0].item() for n in everything)
+
+    before = chance()
+    searcher._learn_at_once(_Action(rows[0], everything), rows[1])
+    assert chance() < before
+    assert searcher.state()["told"] == 3
+
+
 def test_only_the_acting_controller_gets_gradient() -> None:
     space = two_layers()
     classes = dimension_classes(space.names)
@@ -175,8 +242,6 @@ def test_a_forbidden_combination_teaches_without_a_measurement() -> None:
     learner = searcher._controllers
     searcher._baseline = 0.0
     before = learner.log_chance(number, context, (number,), forbidden)[0].item()
-    from automl.search.autognn import _Action
-
     searcher._learn_at_once(_Action(context, (number,)), forbidden)
     assert learner.log_chance(number, context, (number,), forbidden)[0].item() < before
     assert searcher.state()["told"] == 0
@@ -192,6 +257,7 @@ def test_no_architecture_is_measured_twice() -> None:
         assert not seen & set(asked)
         seen |= set(asked)
         searcher.tell([measured(a) for a in asked])
+        assert searcher.state()["told"] == len(seen)
     assert len(seen) >= 250
 
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from automl.errors import ConfigError
 from automl.objectives import Candidate, Objective, Value
-from automl.progress import Progress
 from automl.supernet import Supernet
 from automl.tasks import Task
 
@@ -26,7 +25,7 @@ class MetricLoss(Objective):
     task: ClassVar[type[Task]]
     rates: ClassVar[str]
 
-    def prepare(self, supernet: Supernet, task: Task, progress: Progress) -> None:
+    def check(self, supernet: Supernet, task: Task) -> None:
         if not isinstance(task, self.task):
             raise ConfigError(f"objectives: {self.name!r} rates {self.rates}; this task has 'error' and 'loss'.")
 

@@ -100,6 +100,61 @@ def test_constant_weights_ignore_features_and_linear_ones_ignore_the_target() ->
     assert not torch.equal(scores[0], scores[2])
 
 
+@pytest.mark.parametrize("name", ["gat_sym", "cos", "linear", "gene_linear"])
+def test_learned_scores_are_the_formulas_of_each_link_and_head(name: str) -> None:
+    torch.manual_seed(4)
+    values, links = torch.randn(6, 2, 3), links_of(torch.tensor([[0, 1, 4, 3], [2, 3, 5, 2]]), 6, self_loops=True)
+    module = ATTENTION_FUNCTIONS[name](3, 2).requires_grad_(False)
+    assert isinstance(module, LearnedScores)
+    w = {n.split(".")[0]: p for n, p in module.named_parameters()}
+
+    def score(i: Tensor, j: Tensor, head: int) -> Tensor:
+        """Of target i for source j."""
+        if name == "gat_sym":
+            forth = w["as_source"][head] @ j + w["as_target"][head] @ i
+            back = w["as_source"][head] @ i + w["as_target"][head] @ j
+            return torch.nn.functional.leaky_relu(forth, 0.2) + torch.nn.functional.leaky_relu(back, 0.2)
+        if name == "cos":
+            return (w["from_target"] @ i) @ (w["from_source"] @ j)
+        if name == "linear":
+            return torch.tanh(w["as_source"][head] @ j)
+        return w["judge"][head] @ torch.tanh(w["from_target"] @ i + w["from_source"] @ j)
+
+    expected = torch.stack([
+        torch.stack([score(values[t, head], values[s, head], head) for head in range(2)])
+        for s, t in zip(links.source.tolist(), links.target.tolist(), strict=True)
+    ])  # fmt: skip
+    torch.testing.assert_close(module.scores(values, links), expected)
+    weights = torch.zeros(6, 2).index_add(0, links.target, module(values, links))
+    torch.testing.assert_close(weights, torch.ones(6, 2))
+    of_two = links.target == 2
+    torch.testing.assert_close(module(values, links)[of_two], expected[of_two].softmax(0))
+
+
+@pytest.mark.parametrize(("aggregation", "combine"), [("mean", "identity"), ("max", "mlp"), ("sum", "mlp")])
+def test_aggregation_and_combination_by_hand(aggregation: str, combine: str) -> None:
+    layer = fixed(attention="const", heads=2, aggregation=aggregation, combine=combine, activation="tanh").eval()
+    layer.requires_grad_(False)
+    given = graph(8, 4, seed=2)
+    given = given._replace(edge_index=torch.cat([given.edge_index, torch.arange(8).expand(2, 8)], dim=1))  # self loops
+    links: dict[int, list[int]] = {i: [i] for i in range(8)}
+    for source, target in given.edge_index.T.tolist():
+        if source != target:
+            links[target].append(source)
+    values, merge = given.x @ layer.convolution.transform.weight.T, layer.convolution.merge  # type: ignore[union-attr, operator]
+    rows = []
+    for i in range(8):
+        of = values[links[i]]
+        rows.append(of.amax(0) if aggregation == "max" else of.mean(0) if aggregation == "mean" else of.sum(0))
+    expected = torch.stack(rows) @ merge.near.weight.T  # type: ignore[union-attr, operator]
+    expected = (
+        expected + merge.near.bias  # type: ignore[union-attr]
+        if combine == "identity"
+        else merge.last(torch.relu(merge.own(given.x) + expected))  # type: ignore[union-attr, operator]
+    )
+    torch.testing.assert_close(layer(given).x, torch.tanh(expected), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("aggregation", ["sum", "mean", "max"])
 def test_nodes_may_be_numbered_in_any_order(name: str, aggregation: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from typing import Any
 
 import pytest
 import torch
+from automl_graph import plugin
 from automl_graph.blocks import SAGE
 from automl_graph.forward_learning import (
     CachedGCN,
@@ -20,11 +22,14 @@ from automl_graph.forward_learning import (
     train_forward,
 )
 from automl_graph.forward_learning.goals import goodness_loss
+from automl_graph.forward_learning.labels import virtual_features
 from automl_graph.signal import Graph
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from automl.errors import ConfigError
+from automl.host import Family, Host
+from automl.supernet import Supernet
 
 VARIANTS = ("ff-la", "ff-vn", "sf", "sf-top2input", "sf-top2loss")
 CLASSES = 3
@@ -97,18 +102,41 @@ def test_normalised_rows_hide_the_length_and_bear_zeros() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_layers_do_not_see_how_long_the_rows_of_their_inputs_are(variant: str) -> None:
+    """Check 2, in a run and in training; labels as features are a part of the row, so they grow with it here."""
+    graph, y, validation, test = blobs()
+    lengths = torch.rand(len(graph.x), 1, generator=torch.Generator().manual_seed(3)) * 5 + 0.2
+    network = ForwardNetwork(graph, CachedGCN, options(variant, layers=3))
+    graphs = network.goal.training_graphs()
+    if variant != "sf-top2input":
+        factors = torch.cat([lengths, torch.full((CLASSES, 1), 7.0)])[: len(graphs[0].x)]
+        scaled = network.run([g._replace(x=g.x * factors) for g in graphs])
+        for found, expected in zip(scaled, network.run(graphs), strict=True):
+            for mine, other in zip(found, expected, strict=True):
+                torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+    if variant != "ff-la":
+        longer = dataclasses.replace(graph, x=graph.x * lengths)
+        mine, other = (
+            train_forward(g, validation, y[validation], options=options(variant, epochs=4)).scores(test)
+            for g in (longer, graph)
+        )
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_labels_of_nodes_that_are_not_trained_on_have_no_effect(variant: str) -> None:
     graph, _, _, test = blobs()
     network = ForwardNetwork(graph, CachedGCN, options(variant)).eval()
     before = network.scores(test)
-    (first, *_) = network.goal.training_graphs()
-    links = first.edge_index[:, graph.edge_index.shape[1] :]
-    if variant == "ff-la":
-        assert torch.equal(first.x[test, -CLASSES:], torch.full((len(test), CLASSES), 1 / CLASSES))
-    else:
-        assert not torch.isin(test, links).any()
-        if variant == "sf-top2input":
-            assert torch.equal(network.label_state()[test], torch.full((len(test), CLASSES), 1 / CLASSES))
+    graphs = network.goal.training_graphs()
+    assert len(graphs) == (CLASSES if variant.startswith("ff") else 1)
+    for used in graphs:
+        if variant == "ff-la":
+            assert torch.equal(used.x[test, -CLASSES:], torch.full((len(test), CLASSES), 1 / CLASSES))
+        else:
+            assert not torch.isin(test, used.edge_index[:, graph.edge_index.shape[1] :]).any()
+    if variant == "sf-top2input":
+        assert torch.equal(network.label_state()[test], torch.full((len(test), CLASSES), 1 / CLASSES))
     # The graph holds labels of training nodes only, so there is no place where others could be.
     assert graph.labels.shape == graph.train.shape
     assert torch.equal(network.scores(test), before)
@@ -125,8 +153,21 @@ def test_virtual_nodes_are_linked_with_the_nodes_of_their_class_only(both: bool,
     added = graph.edge_index[:, 2:]
     assert added.shape == (2, links)
     assert torch.equal(added[:, :5], torch.stack([nodes, labels + 9]))
-    network = ForwardNetwork(blobs()[0], CachedGCN, options())
-    assert not any(p.shape[0] == CLASSES for p in network.parameters())
+
+
+@pytest.mark.parametrize("variant", ["ff-vn", "sf"])
+def test_features_of_virtual_nodes_are_normal_numbers_that_nobody_trains(variant: str) -> None:
+    """Check 4."""
+    graph, y, validation, _ = blobs()
+    many = virtual_features(50, 400, seed=2, like=graph.x)
+    assert (abs(float(many.mean())), float(many.std())) == (pytest.approx(0, abs=0.03), pytest.approx(1, abs=0.03))
+    assert not torch.equal(many, virtual_features(50, 400, seed=3, like=graph.x))
+    network = ForwardNetwork(graph, CachedGCN, options(variant, seed=2))
+    expected = virtual_features(CLASSES, 7, seed=2, like=graph.x)
+    assert all(torch.equal(g.x[48:], expected) for g in network.goal.training_graphs())
+    trained = train_forward(graph, validation, y[validation], options=options(variant, seed=2, epochs=3))
+    assert all(torch.equal(g.x[48:], expected) for g in trained.goal.inference_graphs(validation))
+    assert {n.split(".")[0] for n, _ in trained.named_parameters()} == {"layers"}
 
 
 def test_appended_labels_are_one_hot_for_listed_nodes_and_uniform_for_others() -> None:
@@ -178,7 +219,7 @@ def test_accumulated_single_forward_scores_add_up_to_the_number_of_layers() -> N
     torch.testing.assert_close(scores.sum(1), torch.full((48,), 3.0))
 
 
-def test_cached_propagation_is_the_uncached_one_and_notices_changes() -> None:
+def test_cached_propagation_is_the_uncached_one_and_notices_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = CachedGCN(4, 3)
     x, edges = torch.randn(6, 4), torch.randint(6, (2, 9))
 
@@ -189,6 +230,14 @@ def test_cached_propagation_is_the_uncached_one_and_notices_changes() -> None:
         change()
         torch.testing.assert_close(layer(Graph(x, edges)).x, fresh())
         torch.testing.assert_close(layer(Graph(x, edges)).x, fresh())
+    # New tensors that were never changed, as those before them.
+    fresh_x, fresh_edges, others = x.clone(), edges.clone(), torch.randint(6, (2, 9))
+    for other in ((fresh_x, fresh_edges), (fresh_x, others), (x.flip(0), others), (fresh_x[:5], others % 5)):
+        torch.testing.assert_close(layer(Graph(*other)).x, copy.deepcopy(layer)(Graph(*(t.clone() for t in other))).x)
+    known = layer(Graph(x, edges)).x
+    monkeypatch.setattr("automl_graph.forward_learning.layer._propagate", lambda _: pytest.fail("propagated again"))
+    assert torch.equal(layer(Graph(x, edges)).x, known)
+    monkeypatch.undo()
     wanted = x.clone().requires_grad_()
     layer(Graph(wanted, edges)).x.sum().backward()
     assert wanted.grad is not None
@@ -205,10 +254,65 @@ def test_signals_from_above_widen_the_inputs_and_start_at_zero() -> None:
     assert [bool(x[:, -above:].any()) for x, above in zip(seen, (11, 11, CLASSES), strict=True)] == [False] * 3
 
 
+def test_signals_from_above_pass_every_second_layer_at_a_time_and_count_from_the_second_step() -> None:
+    graph, _, _, test = blobs()
+    torch.manual_seed(0)
+    network = ForwardNetwork(graph, CachedGCN, options("sf-top2input", layers=3, time_steps=4)).eval()
+    (augmented,) = network.goal.training_graphs()
+    labels = torch.full((51, CLASSES), 1 / CLASSES)
+    labels[graph.train] = F.one_hot(graph.labels, CLASSES).float()
+    labels[48:] = torch.eye(CLASSES)
+
+    def new(number: int, below: Tensor, above: Tensor) -> Tensor:
+        both = torch.cat([normalised_rows(below), normalised_rows(above)], dim=1)
+        result: Tensor = network.layers[number](augmented._replace(x=both)).x
+        return result
+
+    with torch.no_grad():
+        first = new(0, augmented.x, torch.zeros(51, 11))
+        second = new(1, first, torch.zeros(51, 11))
+        third = new(2, second, torch.zeros(51, CLASSES))
+        total = torch.zeros(48, CLASSES)
+        for step in range(1, 5):
+            second = new(1, first, third)  # even layers see states of the step before, odd ones these new ones
+            first, third = new(0, augmented.x, second), new(2, second, labels)
+            if step > 1:
+                total += sum((z[:48] @ z[48:].T).softmax(1) for z in (first, second, third))
+    torch.testing.assert_close(network.scores(test), total)
+    torch.testing.assert_close(total.sum(1), torch.full((48,), 3.0 * 3))
+
+
 @pytest.mark.parametrize(("variant", "first"), [("sf", 7 * 11 + 11), ("ff-la", (7 + CLASSES) * 11 + 11)])
 def test_numbers_of_parameters(variant: str, first: int) -> None:
     network = ForwardNetwork(blobs()[0], CachedGCN, options(variant))
     assert sum(p.numel() for p in network.parameters()) == first + 11 * 11 + 11
+
+
+HOST = Host.load(entry_points=False, plugins=[plugin])
+FAMILIES = {
+    name: family
+    for name, family in HOST.components("family").items()
+    if isinstance(family, Family) and family.accepts == family.produces == "graph"
+}
+
+
+@pytest.mark.parametrize("variant", ["sf", "ff-vn"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_on_graphs_may_be_a_layer(name: str, variant: str) -> None:
+    graph, y, validation, test = blobs(30)
+
+    def layer(inp: int, out: int) -> nn.Module:
+        """The smallest member of the family, as a search would extract it."""
+        supernet = Supernet(FAMILIES[name].load()(inp, out))
+        return supernet.extract(supernet.space.smallest())
+
+    chosen = options(variant, epochs=3, hidden=8, learning_rate=0.05)
+    network = train_forward(graph, validation, y[validation], options=chosen, convolution=layer)
+    assert network.scores(test).isfinite().all()
+    for built in network.layers:
+        gradients = [p.grad for p in built.parameters() if p.grad is not None]
+        assert any(bool(gradient.any()) for gradient in gradients)
+        assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
 
 def test_any_block_on_graphs_may_be_a_layer() -> None:
@@ -227,6 +331,7 @@ def test_any_block_on_graphs_may_be_a_layer() -> None:
         ({"layers": 0}, "layers is 0"),
         ({"theta": 0.0}, "theta is 0.0"),
         ({"negatives": 0}, "negatives is 0"),
+        ({"variant": "ff-vn", "both_directions": False}, "both_directions is false, but with 'ff-vn'"),
     ],
 )
 def test_unusable_options_are_refused(wrong: dict[str, Any], message: str) -> None:

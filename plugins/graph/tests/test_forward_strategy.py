@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from torch import nn
 
 from automl.errors import ConfigError
 from automl.host import Host
+from automl.job import run_job
+from automl.job_config import JobConfig
 from automl.supernet import Supernet, load_skeleton
 from automl.tasks import Task
 from automl.training import FamilyTurns, StepContext, TrainingConfig
@@ -67,6 +70,13 @@ def test_tasks_on_whole_graphs_are_refused() -> None:
     supernet = load_skeleton("graph/level", HOST).build(task, HOST)
     with pytest.raises(ConfigError, match="trains on nodes or links of one graph"):
         step(supernet, task, Forward(), 0.0)
+
+
+def test_a_job_on_whole_graphs_is_refused_before_its_training(tmp_path: Path) -> None:
+    job = JobConfig(space="graph/level", data="cycles-or-trees", strategy="forward", trials=1, training={"epochs": 1})
+    with pytest.raises(ConfigError, match="trains on nodes or links of one graph"):
+        run_job(job, tmp_path / "run", host=HOST)
+    assert not (tmp_path / "run").exists()
 
 
 def test_networks_that_are_no_slots_on_graphs_are_refused() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from automl_graph.data import NodeData, from_pyg, load_graph
+from automl_graph.data import NodeData, from_networkx, from_pyg, load_graph
+from automl_graph.links import LinkPrediction
 from automl_graph.tasks import NodeClassification
 
 from automl.errors import AutomlError, ConfigError, DataError
@@ -114,6 +115,83 @@ def test_every_form_gives_the_same_graph(tmp_path: Path, form: str) -> None:
     assert (graph.directed, directed.directed) == (False, True)
 
 
+@pytest.fixture
+def more_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough links to divide; node 6 stays alone."""
+    monkeypatch.setitem(globals(), "EDGES", np.concatenate([EDGES, [[1, 3], [2, 4], [0, 4]]]))
+
+
+UNLABELLED: dict[str, Callable[[Path], Path]] = {
+    "heterophilous": lambda p: heterophilous(p / "g.npz", node_labels=None, **dict.fromkeys(masks())),
+    "compressed": lambda p: compressed(p / "g.npz", labels=None),
+    "tables": lambda p: tables(
+        p / "g", "\n".join(["node,p,q,r", *(f"n{i},{X[i, 0]},{X[i, 1]},{X[i, 2]}" for i in range(NODES))]) + "\n"
+    ),
+    "GraphML": lambda p: _without_labels(graphml(p / "g.graphml")),
+    "tensors": lambda p: _without_labels(tensors(p / "g.pt")),
+}
+
+
+def _without_labels(path: Path) -> Path:
+    if path.suffix == ".pt":
+        content = torch.load(path, weights_only=True)
+        del content["y"]
+        torch.save(content, path)
+        return path
+    graph: Any = networkx.read_graphml(path)
+    for attributes in dict(graph.nodes(data=True)).values():
+        del attributes["label"]
+    networkx.write_graphml(graph, path)
+    return path
+
+
+@pytest.mark.usefixtures("more_edges")
+@pytest.mark.parametrize("form", UNLABELLED)
+def test_links_are_predicted_without_classes(tmp_path: Path, form: str) -> None:
+    path = str(UNLABELLED[form](tmp_path))
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    task = LinkPrediction.load(path, seed=0, options=options)
+    described = task.describe()
+    assert (described["nodes"], described["links"], described["features"]) == (NODES, 7, 3)
+    assert torch.equal(task.example_inputs(1)[0], torch.from_numpy(X))
+    with pytest.raises(DataError, match=r"'y'|'label'"):
+        NodeClassification.load(path, seed=0)
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    same = LinkPrediction.load(str(FORMS[form](labelled)), seed=0, options=options)
+    assert same.fingerprint == task.fingerprint  # classes that are there count for nothing
+
+
+@pytest.mark.usefixtures("more_edges")
+@pytest.mark.parametrize("form", ["tables", "compressed"])
+def test_isolated_nodes_without_features_or_classes_are_counted(tmp_path: Path, form: str) -> None:
+    path = (
+        compressed(tmp_path / "g.npz", labels=None, attr_indptr=None)
+        if form == "compressed"
+        else tables(tmp_path / "g", "\n".join(["node", *(f"n{i}" for i in range(NODES))]) + "\n")
+    )
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    task = LinkPrediction.load(str(path), seed=0, options=options | {"features": "degree"})
+    assert task.describe()["nodes"] == NODES
+    with pytest.raises(DataError, match=r"has no features\..*task_options\.features=degree"):
+        LinkPrediction.load(str(path), seed=0, options=options)
+
+
+@pytest.mark.usefixtures("more_edges")
+def test_nodes_of_an_object_need_classes_for_classification_only() -> None:
+    from automl_graph import pyg  # noqa: F401  (its guarded import comes before the one of the test)
+    from torch_geometric.data import Data
+
+    data = Data(x=torch.from_numpy(X), edge_index=torch.from_numpy(EDGES.T.copy()))
+    with pytest.raises(DataError, match="mine: has no tensor 'y'"):
+        from_pyg(data, "mine")
+    graph = from_pyg(data, "mine", labelled=False).finish()
+    options = {"validation": 0.2, "test": 0.2, "hits": 1}
+    assert LinkPrediction.of(graph, seed=0, options=options).describe()["links"] == 7
+    with pytest.raises(DataError, match="mine: its nodes have no classes"):
+        NodeClassification.of(graph, seed=0)
+
+
 def test_description_states_what_a_graph_is_like(tmp_path: Path) -> None:
     described = NodeClassification.load(str(heterophilous(tmp_path / "g.npz")), seed=0).describe()
     expected = {"edges": 9, "directed": False, "self_loops": 1, "merged_edges": 1, "isolated_nodes": 1}
@@ -171,6 +249,26 @@ def test_objects_of_torch_geometric() -> None:
     assert task.split["test"] == [4, 5]
 
 
+def test_objects_of_networkx() -> None:
+    graph: Any = networkx.DiGraph()
+    for i in range(NODES):
+        graph.add_node(i, label="ab"[Y[i]], p=float(X[i, 0]), q=float(X[i, 1]), r=float(X[i, 2]), name=f"node {i}")
+    graph.add_edges_from(EDGES)
+    raw = from_networkx(graph, "mine")
+    assert sorted(raw.finish().edge_index.T.tolist()) == BOTH
+    assert sorted(raw.finish(undirected=False).edge_index.T.tolist()) == sorted(
+        map(list, {*map(tuple, EDGES.tolist())})
+    )
+    assert torch.equal(raw.finish().x, torch.from_numpy(X))
+    task = NodeClassification.of(raw.finish(), seed=0)
+    assert task.describe()["classes"] == ["a", "b"]
+    with pytest.raises(DataError, match="mine: has no nodes"):
+        from_networkx(networkx.Graph(), "mine")
+    del graph.nodes[3]["label"]
+    with pytest.raises(DataError, match="mine: node 3 has no label"):
+        from_networkx(graph, "mine")
+
+
 def _edit(array: Any, position: Any, value: Any) -> Any:
     array = array.copy()
     array[position] = value
@@ -207,6 +305,18 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         lambda p: _load(heterophilous(p / "g.npz", val_masks=np.zeros((10, NODES), bool))),
         DataError,
         r"g\.npz: split: part 'validation' is empty",
+    ),
+    "training nodes of one class": (
+        lambda p: _load(
+            heterophilous(
+                p / "g.npz",
+                train_masks=np.tile(np.arange(NODES) % 4 == 0, (10, 1)),
+                val_masks=np.tile(np.arange(NODES) == 1, (10, 1)),
+                test_masks=np.tile(np.arange(NODES) == 3, (10, 1)),
+            )
+        ),
+        DataError,
+        r"g\.npz: split: all 2 samples of part 'train' are of class '0'; expected at least two classes",
     ),
     "masks that overlap": (
         lambda p: _load(heterophilous(p / "g.npz", val_masks=masks()["test_masks"])),
@@ -247,6 +357,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         lambda p: _load(heterophilous(p / "g.npz", node_features=_edit(X, (4, 1), np.nan))),
         DataError,
         "1 values that are not finite, the first at node 4, feature 1",
+    ),
+    "label that is not a number": (
+        lambda p: _load(heterophilous(p / "g.npz", node_labels=_edit(Y.astype(float), 4, np.nan))),
+        DataError,
+        r"'y' holds float64; expected integers\. The first that is not a number is at position 4\.",
     ),
     "one class": (
         lambda p: _load(heterophilous(p / "g.npz", node_labels=np.zeros(NODES, int))),

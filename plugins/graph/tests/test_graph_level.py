@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from automl_graph.blocks import GraphReadout
-from automl_graph.data import read_graphs
+from automl_graph.data import collection_from_pyg, read_graphs
 from automl_graph.data.motif_graphs import CLASSES, VALUES
 from automl_graph.signal import Graph
 from automl_graph.tasks import GraphClassification, GraphRegression
@@ -107,6 +107,113 @@ def test_unfit_file_is_refused(tmp_path: Path, edit: Callable[..., dict[str, Any
     with pytest.raises(DataError, match=message) as caught:
         read_graphs(path, "classes")
     assert str(caught.value).startswith(str(path))
+
+
+def test_one_of_several_targets_is_taken_and_graphs_without_it_are_left_out(tmp_path: Path) -> None:
+    y = np.stack([np.arange(12) % 2, np.arange(12) % 3, np.linspace(0, 1, 12)], axis=1).astype(float)
+    y[[2, 7], 1] = np.nan
+    path = tmp_path / "graphs.npz"
+    np.savez(path, **arrays() | {"y": y, "tasks": np.array(["odd", "third", "share"])})
+    whole = read_graphs(path, "classes", "odd")
+    assert whole.y.tolist() == [0, 1] * 6
+    for column in (1, "third"):
+        data = read_graphs(path, "classes", column)
+        kept = [i for i in range(12) if i not in (2, 7)]
+        assert data.y.tolist() == [i % 3 for i in kept]
+        assert data.fold is not None
+        assert data.fold.tolist() == [arrays()["fold"][i] for i in kept]
+        assert all(
+            mine is not None and torch.equal(mine.x, whole.graphs[i].x)
+            for mine, i in zip(data.graphs, kept, strict=True)
+        )
+        assert all(
+            torch.equal(mine.edge_index, whole.graphs[i].edge_index) for mine, i in zip(data.graphs, kept, strict=True)
+        )
+    task = GraphRegression.load(str(path), seed=0, options={"target": "share"})
+    assert sum(map(len, task.split.values())) == 12
+    with pytest.raises(
+        DataError, match=r"several targets .* choose one of them with 'task_options.target': odd, third, share"
+    ):
+        GraphClassification.load(str(path), seed=0)
+    with pytest.raises(DataError, match="'y' holds float64; expected integers"):
+        GraphClassification.load(str(path), seed=0, options={"target": "share"})
+    for unknown in ("shar", 3, -1):
+        with pytest.raises(
+            ConfigError, match=r"graphs\.npz has no column .*'share'|has no column .* Valid: odd, share, third"
+        ):
+            GraphClassification.load(str(path), seed=0, options={"target": unknown})
+    np.savez(path, **arrays())
+    with pytest.raises(ConfigError, match="has one target only"):
+        GraphClassification.load(str(path), seed=0, options={"target": 0})
+    with pytest.raises(ConfigError, match="'4-cycles' is built in"):
+        GraphRegression.load("4-cycles", seed=0, options={"target": 0})
+
+
+def test_data_sets_of_torch_geometric(tmp_path: Path) -> None:
+    from automl_graph import pyg  # noqa: F401  (its guarded import comes before the one of the test)
+    from torch_geometric.data import Data, InMemoryDataset
+
+    np.savez(tmp_path / "graphs.npz", **arrays())
+    known = read_graphs(tmp_path / "graphs.npz", "classes")
+
+    class Mine(InMemoryDataset):  # type: ignore[misc]
+        def __init__(self, graphs: list[Data]) -> None:
+            super().__init__(None)
+            self.data, self.slices = self.collate(graphs)
+
+    def graphs(y: Any) -> list[Data]:
+        return [
+            Data(x=graph.x, edge_index=graph.edge_index, y=torch.tensor([value]))
+            for graph, value in zip(known.graphs, y, strict=True)
+        ]
+
+    data = collection_from_pyg(Mine(graphs((3 * known.y + 2).tolist())), "mine")
+    assert data.class_names == ("2", "5", "8")
+    task = GraphClassification.of(data, seed=0)
+    expected = GraphClassification.load(str(tmp_path / "graphs.npz"), seed=0)
+    assert task.split == expected.split
+    for mine, other in zip(
+        next(task.batches("train", 99)).inputs, next(expected.batches("train", 99)).inputs, strict=True
+    ):
+        assert torch.equal(mine, other)
+    values = collection_from_pyg(graphs(np.linspace(0, 1, 12).tolist()), "mine")
+    assert GraphRegression.of(values, seed=0).outputs == 1
+    with pytest.raises(DataError, match="mine: its graphs have values, not classes"):
+        GraphClassification.of(values, seed=0)
+    with pytest.raises(DataError, match="mine: its graphs have classes, not values"):
+        GraphRegression.of(data, seed=0)
+
+    plain = [
+        Data(edge_index=graph.edge_index, num_nodes=len(graph.x), y=torch.tensor([i % 2]))
+        for i, graph in enumerate(known.graphs)
+    ]
+    assert collection_from_pyg(plain, "mine").degrees
+    for wrong, message in (
+        ([], "mine: has no graphs"),
+        ([*graphs(known.y)[:3], plain[0]], "graph 3 has no features 'x'"),
+        ([Data(x=torch.ones(2, 1), edge_index=torch.zeros(2, 0, dtype=torch.int64))], "graph 0 has no tensor 'y'"),
+        ([Data(x=torch.ones(2, 1), y=torch.ones(1))], "graph 0 has no tensor 'edge_index'"),
+        (
+            [Data(x=torch.ones(2, 1), edge_index=torch.zeros(2, 0).long(), y=torch.ones(1, 3))],
+            r"'y' has shape \(1, 3\)",
+        ),
+        (
+            [Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [2]]), y=torch.ones(1))],
+            "graph 0: edges end at nodes 0 to 2",
+        ),
+    ):
+        with pytest.raises(DataError, match=message):
+            collection_from_pyg(wrong, "mine")
+
+
+def test_training_parts_that_are_all_the_same_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "graphs.npz", **arrays() | {"y": np.full(12, 1.5)})
+    with pytest.raises(DataError, match=r"graphs\.npz: 'y' is 1\.5 for all \d+ training graphs"):
+        GraphRegression.load(str(tmp_path / "graphs.npz"), seed=0)
+    fold = np.array([0, 1] + [2] * 10)
+    np.savez(tmp_path / "graphs.npz", **arrays() | {"y": np.array([0, 1] + [1] * 10), "fold": fold})
+    with pytest.raises(DataError, match="all 10 samples of part 'train' are of class '1'"):
+        GraphClassification.load(str(tmp_path / "graphs.npz"), seed=0, options={"fold": 0})
 
 
 def test_unreadable_files_and_unknown_names(tmp_path: Path) -> None:
@@ -345,3 +452,14 @@ def test_real_molecules() -> None:
     task = GraphRegression.load(str(path), seed=0)
     assert sum(map(len, task.split.values())) == 1128
     assert task.input_width == 6
+
+
+@pytest.mark.skipif(SHARED is None, reason="set AUTOML_SHARED_DATA to the folder with tu_graphs and molecules")
+def test_real_molecules_of_several_assays() -> None:
+    path = Path(str(SHARED)) / "molecules" / "tox21.npz"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    y = np.load(path)["y"][:, 2]
+    data = read_graphs(path, "classes", "NR-AhR")
+    assert len(data.graphs) == np.isfinite(y).sum() < len(y)
+    assert np.bincount(data.y.astype(np.int64)).tolist() == [int((y == label).sum()) for label in (0, 1)]

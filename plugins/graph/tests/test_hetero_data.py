@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from automl_graph.hetero import (
     planted_papers,
 )
 from automl_graph.hetero.archive import holds_typed_graph
+from automl_graph.hetero.movies import load_movies
 from torch import nn
 
 from automl.errors import ConfigError, DataError
@@ -59,6 +61,23 @@ def test_archive_gives_types_relations_and_splits(tmp_path: Path) -> None:
     assert task.example_inputs(1)[1].tolist() == [0, 1, 2, 3, 4]  # learned features: nodes by their numbers
 
 
+def test_double_edges_of_a_relation_are_merged(tmp_path: Path) -> None:
+    edges = np.array([[3, 0, 3, 11, 3], [1, 4, 1, 0, 2]])
+    loops = np.array([[2, 5, 2], [2, 6, 2]])  # a self loop stays, once
+    path = written(tmp_path, edges__paper__author=edges, edges__paper__paper__cites=loops)
+    data = load_typed_archive(path)
+    assert [sorted(map(tuple, index.T.tolist())) for index in data.edges] == [
+        [(0, 4), (3, 1), (3, 2), (11, 0)],
+        [(2, 2), (5, 6)],
+    ]
+    described = HeteroNodeClassification.load(str(path), seed=0).describe()
+    assert described["merged_edges"] == 2
+    assert described["relations"]["rev_paper_author"]["edges"] == 4
+    plain = load_typed_archive(written(tmp_path, edges__paper__author=edges[:, [0, 1, 3, 4]]))
+    assert plain.edges[0].tolist() == edges[:, [0, 1, 3, 4]].tolist()  # in their order
+    assert plain.merged_edges == 0
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"edges__paper__autor": np.array([[0], [0]])}, "unknown type 'autor'.*Did you mean 'author'"),
     (
@@ -80,6 +99,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"train": np.arange(3), "val": np.arange(0), "test": np.arange(5, 8)}, "'val' is empty"),
     ({"train": np.arange(3), "val": np.arange(3, 5), "test": np.array([12])}, "'test' holds 12"),
     ({"train": np.arange(3), "val": np.arange(2, 5), "test": np.arange(5, 8)}, "split"),
+    (
+        {"train": np.array([0, 2, 4]), "val": np.arange(5, 7), "test": np.arange(7, 9)},
+        "split: all 3 samples of part 'train' are of class '0'",
+    ),
 ]
 
 
@@ -93,8 +116,12 @@ def test_mistakes_in_a_file_are_named(changes: dict[str, Any], message: str, tmp
 
 def test_mistakes_in_options_are_named(tmp_path: Path) -> None:
     path = str(written(tmp_path, train_20=np.arange(3), val_20=np.arange(3, 6), test_20=np.arange(6, 9)))
-    with pytest.raises(ConfigError, match="no split '40', only '20'"):
-        HeteroNodeClassification.load(path, seed=0, options={"split": "40"})
+    for unknown in ("40", 40):
+        with pytest.raises(ConfigError, match="no split '40', only '20'"):
+            HeteroNodeClassification.load(path, seed=0, options={"split": unknown})
+    assert HeteroNodeClassification.load(path, seed=0, options={"split": 20}).split["train"] == [0, 1, 2]
+    with pytest.raises(ConfigError, match=r"split: '40' is asked for, but .* comes without splits"):
+        HeteroNodeClassification.load(str(written(tmp_path)), seed=0, options={"split": 40})
     no_features = {"x__paper": None, "nodes__paper": np.asarray(12)}
     with pytest.raises(ConfigError, match="missing_features: degree"):
         HeteroNodeClassification.load(str(written(tmp_path, **no_features)), seed=0, options={"inductive": True})
@@ -151,6 +178,64 @@ def test_objects_of_torch_geometric_keep_the_direction_of_messages() -> None:
         from_hetero_data(data, "book")
 
 
+HEADINGS = "genres,plot_keywords,director_name,actor_1_name,actor_2_name,actor_3_name,title"
+MOVIES = [
+    "Crime|Drama|Action,sea|ship at sea,Ann,Bo,Cy,,one",
+    "Action,sea|ship,Ann,Bo,Bo,Di,two",
+    "Horror,sea,Ann,Bo,Cy,Di,of no class",
+    "Comedy,joke,,Bo,Cy,Di,without a director",
+    "Comedy,joke,Ann,,Cy,Di,without an actor",
+    "Comedy,joke|sea,Ed,Cy,,,three",
+    'Drama,"",Ed,Di,Bo,,four',
+]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_table_of_movies_becomes_a_typed_graph(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"movies{ending}"
+    content = "\n".join([HEADINGS, *MOVIES]).encode()
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    assert HeteroNodeClassification.recognises(str(path))
+    data = load_movies(path)
+    assert data.y.tolist() == [2, 0, 1, 2]
+    assert data.class_names == ("action", "comedy", "drama")
+    assert {name: kind.nodes for name, kind in data.types.items()} == {"movie": 4, "director": 2, "actor": 3}
+    movie = data.types["movie"].x
+    assert movie is not None
+    assert movie.tolist() == [[2, 1], [1, 1], [1, 0], [0, 0]]  # sea, ship; one movie alone has "joke" and "at"
+    assert data.edges[0].tolist() == [[0, 1, 2, 3], [0, 0, 1, 1]]
+    assert sorted(map(tuple, data.edges[1].T.tolist())) == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (3, 0), (3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column 'genres'"),
+        (HEADINGS.replace("plot_keywords", "words") + "\n" + MOVIES[0], "has no column 'plot_keywords'"),
+        ("\n".join([HEADINGS, *MOVIES[2:5]]), "no movie has a director, an actor and one of the genres"),
+        ("\n".join([HEADINGS, MOVIES[0], MOVIES[-1]]), "no word of 'plot_keywords' occurs in 2 movies"),
+    ],
+)
+def test_mistakes_in_a_table_of_movies_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "movies.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"movies\.csv: {message}"):
+        HeteroNodeClassification.load(str(path), seed=0)
+    with pytest.raises(DataError, match=r"absent\.csv: cannot be read"):
+        HeteroNodeClassification.load(str(tmp_path / "absent.csv"), seed=0)
+
+
+def test_movies_of_imdb(shared_data: Path) -> None:
+    """The numbers of nodes, classes and words that MAGNN has."""
+    data = load_movies(shared_data / "hetero_graphs" / "imdb_movie_metadata.csv.gz")
+    assert {name: kind.nodes for name, kind in data.types.items()} == {"movie": 4278, "director": 2081, "actor": 5257}
+    movie = data.types["movie"].x
+    assert movie is not None
+    assert movie.shape == (4278, 3066)
+    assert data.y.bincount().tolist() == [1135, 1584, 1559]
+    assert [index.shape[1] for index in data.edges] == [4278, 12828]
+
+
 class _Whole(nn.Module):
     def __init__(self, task: HeteroNodeClassification) -> None:
         super().__init__()
@@ -164,9 +249,13 @@ class _Whole(nn.Module):
         return logits
 
 
-def test_inductive_training_does_not_see_nodes_of_other_parts() -> None:
+@pytest.mark.parametrize("degrees", [False, True], ids=["features", "degrees for features"])
+def test_inductive_training_does_not_see_nodes_of_other_parts(degrees: bool) -> None:
     data = planted_papers()
-    task = HeteroNodeClassification.of(data, seed=0, options={"inductive": True})
+    if degrees:
+        plain = {"author": data.types["author"]._replace(x=None)}
+        data = type(data)(data.name, data.types | plain, data.relations, data.edges, data.y, data.class_names)
+    task = HeteroNodeClassification.of(data, seed=0, options={"inductive": True, "missing_features": "degree"})
     split = task.split
     hidden = torch.tensor(split["test"] + split["validation"])
     kind = data.types["paper"]
@@ -200,6 +289,10 @@ def test_inductive_training_does_not_see_nodes_of_other_parts() -> None:
         each.loss(network(*batch.inputs), batch).backward()  # type: ignore[no-untyped-call]
         gradients.append([p.grad for p in network.parameters() if p.grad is not None])
     assert all(map(torch.equal, *gradients))
+    assert any(bool(gradient.any()) for gradient in gradients[0])
+    seen = [next(each.batches(part, 1)).inputs for each in (task, other) for part in ("train", "test")]
+    assert all(map(torch.equal, seen[0], seen[2]))
+    assert not all(map(torch.equal, seen[1][1:], seen[3][1:]))  # the test does see what was changed
     assert len(next(task.batches("validation", 1)).inputs[0]) == len(split["train"]) + len(split["validation"])
     assert torch.equal(next(task.batches("test", 1)).target, data.y[torch.tensor(split["test"])])
 

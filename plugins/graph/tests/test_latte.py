@@ -19,7 +19,7 @@ from automl_graph.hetero import (
 )
 from automl_graph.hetero.joining import MetaRelation
 from automl_graph.hetero.latte import StackedOrders
-from automl_graph.hetero.latte_layer import LATTELayer, Preference, RelationScore
+from automl_graph.hetero.latte_layer import LATTELayer, Orders, Preference, RelationScore
 from automl_graph.hetero.schema import EXAMPLE_SCHEMA
 from automl_graph.probes.relation_usage import RelationUsage
 from hypothesis import given, settings
@@ -172,15 +172,76 @@ def test_sampled_join_keeps_as_many_edges_as_the_smaller_relation_and_prefers_la
     assert float(kept.value.mean()) > float(whole.value.mean())
 
 
+def by_loops(layer: LATTELayer, graph: HeteroGraph, before: tuple[Tensor, ...] | None) -> tuple[list[Tensor], set[str]]:
+    """One order of a single head, node after node; what is left out of the cases a node can be in comes second."""
+    x = graph.x if before is None else before
+    left, right = layer.own(x), layer.others(x if layer.previous_context else graph.x)
+    outputs, missed = [], {"no neighbour", "one neighbour", "several"}
+    for t, own in left.items():
+        rows = []
+        relations = [(r, s) for r, s in zip(layer.relations, layer.scores, strict=True) if r.head == t]
+        (preference,) = [p for p in layer.preferences if p.type_name == EXAMPLE_SCHEMA.types[t]]  # type: ignore[union-attr]
+        beta = torch.softmax(x[t] @ preference.layer.layers[0].weight.T + preference.layer.layers[0].bias, 1)  # type: ignore
+        assert beta.shape[1] == len(relations) + 1
+        for i in range(len(own)):
+            total = beta[i, -1] * own[i]
+            for k, (relation, score) in enumerate(relations):
+                index = joined_edges(graph, relation, EXAMPLE_SCHEMA).index
+                near = index[1, index[0] == i].tolist()
+                missed.discard(("no neighbour", "one neighbour", "several")[min(len(near), 2)])
+                u, v = score.head, score.tail  # type: ignore[union-attr]
+                energies = [
+                    score.sharpness  # type: ignore[union-attr]
+                    * (own[i] @ u.weight[0] + u.bias[0] + right[relation.tail][j] @ v.weight[0] + v.bias[0])  # type: ignore
+                    for j in near
+                ]
+                largest = max(map(float, energies), default=0.0)
+                powers = [torch.exp(e - largest) for e in energies]
+                for power, j in zip(powers, near, strict=True):
+                    total = total + beta[i, k] * power / sum(powers) * right[relation.tail][j]
+            rows.append(torch.relu(total))
+        outputs.append(torch.stack(rows))
+    return outputs, missed
+
+
+@pytest.mark.parametrize("context", ["input", "previous"])
+def test_two_orders_are_the_formulas_node_after_node(context: str) -> None:
+    """Attention inside a relation is a softmax over the neighbours of a node alone, whatever the values of joined edges."""
+    network, graph = stack(orders=2, context=context).requires_grad_(False), example(14, seed=5)
+    graph = graph._replace(edges=tuple(index[:, :9] for index in graph.edges))
+    first, missed = by_loops(layer_of(network, 1), graph, None)
+    assert not missed
+    second, missed = by_loops(layer_of(network, 2), graph, tuple(first))
+    assert not missed
+    values = joined_edges(graph, layer_of(network, 2).relations[0], EXAMPLE_SCHEMA).value
+    assert values.max() > values.min()  # weights of edges, if they were used, would show
+    for found, one, two in zip(network(graph), first, second, strict=True):
+        torch.testing.assert_close(found, torch.cat([one, two], dim=1), rtol=0, atol=1e-12)
+
+
 def test_attention_sums_to_one_inside_and_across_relations() -> None:
-    network, graph = stack(heads=2, orders=2, context="previous"), example(8, seed=5)
-    ones = HeteroGraph(tuple(torch.ones_like(x) for x in graph.x), graph.edges)
+    network = stack(heads=2, orders=2, context="previous").requires_grad_(False)
+    graph = example(8, seed=5)
     layer = layer_of(network)
-    weights = [p(ones.x) for p in layer.preferences]
-    for preference, w in zip(layer.preferences, weights, strict=True):
+    for preference in layer.preferences:
         assert isinstance(preference, Preference)
-        assert w.shape[1] == len(preference.relations) + 1
-        torch.testing.assert_close(w.sum(1), torch.ones(len(w), dtype=torch.float64))
+        weights = preference(graph.x)
+        assert weights.shape[1] == len(preference.relations) + 1
+        torch.testing.assert_close(weights.sum(1), torch.ones(len(weights), dtype=torch.float64))
+        assert float((weights[0] - weights[1]).abs().max()) > 1e-3  # of each node, not of each type
+    with torch.no_grad():  # neighbours that all say 1 add up to the weights of attention
+        for others in layer.others.layers:
+            others.weight.zero_()
+            others.bias.fill_(1.0)
+        for preference in layer.preferences:
+            preference.layer.layers[0].weight.zero_()  # type: ignore[union-attr]
+            preference.layer.layers[0].bias.zero_()  # type: ignore[union-attr]
+            preference.layer.layers[0].bias[-1] = -1e3  # type: ignore[union-attr]
+    result = layer(Orders(graph)).outputs[0]
+    for t, of_type in enumerate(result):
+        relations = [r for r in layer.relations if r.head == t]
+        has = torch.stack([torch.isin(torch.arange(len(of_type)), graph.edges[r.steps[0]][0]) for r in relations])
+        torch.testing.assert_close(of_type, has.double().mean(0)[:, None].expand_as(of_type), rtol=0, atol=1e-12)
     assert all(bool(torch.isfinite(h).all()) for h in network(graph))
 
 

@@ -472,7 +472,7 @@ def test_space_for_links_refuses_another_task_and_objectives_another_space(tmp_p
         run_job(job, tmp_path / "a", host=HOST)
     objective = HOST.find("objective", "ap-error").load()()
     with pytest.raises(ConfigError, match="'ap-error' rates pairs of nodes"):
-        objective.prepare(None, NodeClassification.load("karate", seed=0), None)
+        objective.check(None, NodeClassification.load("karate", seed=0))
 
 
 def test_unknown_task_of_a_space_file_is_named_with_its_line(tmp_path: Path) -> None:

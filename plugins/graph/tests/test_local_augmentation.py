@@ -89,7 +89,9 @@ def test_generated_features_resemble_the_mean_neighbour_of_the_same_node() -> No
 
 
 def test_draws_differ_in_training_only_and_pass_no_gradient() -> None:
+    """Check 5; the weights of this generator want gradients, and get none."""
     generator = Generator(5, SMALL)
+    assert all(parameter.requires_grad for parameter in generator.parameters())
     x = torch.rand(4, 5, requires_grad=True)
     assert not torch.equal(generator(x), generator(x))
     assert not generator(x).requires_grad
@@ -110,7 +112,10 @@ def test_normalised_rows_add_up_to_one_even_if_all_are_zero() -> None:
 
 def test_divergence_is_zero_for_normal_numbers_and_the_loss_is_a_sum_over_pairs() -> None:
     assert not divergence(torch.zeros(3, 4), torch.zeros(3, 4)).any()
-    assert (divergence(torch.randn(3, 4), torch.randn(3, 4)) > 0).all()
+    mean, log_variance = torch.randn(2, 3, 4).double()
+    drawn = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(drawn, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(divergence(mean, log_variance), expected)
     logits, wanted = torch.randn(2, 5), torch.rand(2, 5)
     for kind in ("bce", "mse"):
         chosen = GeneratorOptions(reconstruction=kind)  # type: ignore[arg-type]
@@ -127,12 +132,26 @@ def test_encoder_tells_the_neighbour_from_the_centre() -> None:
 def test_branches_have_weights_of_their_own(copies: int) -> None:
     generator = Generator(5, SMALL).requires_grad_(False)
     layer = AugmentedLayer(generator, lambda: GCN(5, 4, residual=False), copies=copies)
+    for parameter in layer.branches.parameters():
+        nn.init.uniform_(parameter)  # nothing below zero, so no branch is silent
     learnt = sum(p.numel() for p in layer.parameters() if p.requires_grad)
     assert learnt == (copies + 1) * (5 * 4 + 4)
     graph = Graph(torch.rand(6, 5), torch.randint(6, (2, 11)))
     out = layer.eval()(graph).x
     assert out.shape == (6, (copies + 1) * 4)
     torch.testing.assert_close(out[:, :4], layer.branches[0](graph).x)  # without copies the plain block
+    for number in range(1, copies + 1):
+        made = layer.branches[number](graph._replace(x=generator(graph.x))).x
+        torch.testing.assert_close(out[:, 4 * number : 4 * number + 4], made)
+        assert not torch.allclose(made, layer.branches[number](graph).x)
+
+
+def test_each_copy_is_another_draw() -> None:
+    layer = AugmentedLayer(Generator(5, SMALL).requires_grad_(False), nn.Identity, copies=2).train()
+    x = torch.rand(6, 5)
+    own, first, second = layer(Graph(x, torch.zeros(2, 0, dtype=torch.int64))).x.split(5, dim=1)
+    assert torch.equal(own, x)
+    assert not torch.equal(first, second)
 
 
 def test_consistency_is_zero_for_equal_one_hot_answers_and_its_target_gets_no_gradient() -> None:
@@ -147,7 +166,7 @@ def test_consistency_is_zero_for_equal_one_hot_answers_and_its_target_gets_no_gr
 
 
 def test_sharpening_keeps_sums_and_goes_from_the_same_to_the_largest() -> None:
-    p = torch.rand(5, 4).add(0.1).softmax(1).double()
+    p = torch.rand(5, 4, generator=torch.Generator().manual_seed(0)).softmax(1).double()
     torch.testing.assert_close(sharpened(p, 1.0), p)
     torch.testing.assert_close(sharpened(p, 0.5), p.square() / p.square().sum(1, keepdim=True))
     torch.testing.assert_close(sharpened(p, 1e-4), torch.eye(4, dtype=torch.float64)[p.argmax(1)])
@@ -280,6 +299,53 @@ def test_labels_of_training_nodes_choose_a_snapshot(monkeypatch: pytest.MonkeyPa
         train_generator(x, edges, options)
 
 
+def test_labels_are_read_by_the_selection_alone() -> None:
+    """Check 11."""
+    x, edges = star(5)
+    plain, record = train_generator(x, edges, SMALL)
+    for labels in ([0, 1, 1], [1, 0, 0]):
+        given, again = train_generator(x, edges, SMALL, (torch.tensor([0, 1, 2]), torch.tensor(labels)))
+        assert all(map(torch.equal, given.state_dict().values(), plain.state_dict().values()))
+        assert again == record
+
+
+def test_the_snapshot_with_the_largest_score_is_kept_and_taught_to_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automl_graph.local_augmentation.train._EVERY", 1)
+    monkeypatch.setattr("automl_graph.local_augmentation.train._EARLIEST", 0)
+    x, edges = star(5)
+    labelled = torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1])
+    taught: list[int] = []
+
+    def kept(scores: list[float]) -> Generator:
+        left = list(scores)
+        monkeypatch.setattr(SnapshotJudge, "score", lambda *_: left.pop(0))
+        monkeypatch.setattr(
+            SnapshotJudge, "learn", lambda _, x, steps=20: None if steps == 100 else taught.append(len(left))
+        )
+        options = GeneratorOptions(latent=3, hidden=17, steps=len(scores), batch_size=8, selection="u_score")
+        return train_generator(x, edges, options, labelled)[0]
+
+    chosen, second = kept([-3.0, -1.0, -2.0, -4.0]), kept([-3.0, -1.0])
+    assert taught == [3, 2, 1, 0]
+    assert all(map(torch.equal, chosen.state_dict().values(), second.state_dict().values()))
+    last = kept([-3.0, -2.0, -2.0, -1.0])
+    assert not torch.equal(last.enter.weight, chosen.enter.weight)
+
+
+def test_the_weight_of_the_divergence_is_that_of_the_loss() -> None:
+    """Check 5: less of it leaves more to the latent numbers, and the record still says how large it is."""
+    generator_of = torch.Generator().manual_seed(0)
+    x = (torch.rand(40, 6, generator=generator_of) < 0.5).float()
+    edges = torch.randint(40, (2, 300), generator=generator_of)
+    free, heavy = (
+        train_generator(x, edges, GeneratorOptions(
+            latent=3, hidden=24, steps=150, batch_size=64, learning_rate=0.01, kl_weight=weight))[1]
+        for weight in (0.0, 4.0)
+    )  # fmt: skip
+    assert free.kl > 1 > 0.1 > heavy.kl
+    assert free.deviation > 3 * heavy.deviation
+
+
 def test_graphs_that_teach_nothing_are_refused() -> None:
     with pytest.raises(DataError, match="no edge between two nodes"):
         train_generator(torch.rand(3, 2), torch.tensor([[1], [1]]), SMALL)
@@ -338,3 +404,4 @@ def test_consistency_refuses_a_task_with_a_single_output(tmp_path: Path) -> None
     job = {"space": "graph/link-prediction", "data": "karate", "strategy": "consistency", "trials": 2}
     with pytest.raises(ConfigError, match="this task has a single output; take 'single-path'"):
         run_job(JobConfig(**job, training={"epochs": 1}), tmp_path / "run", host=Host.load())
+    assert not (tmp_path / "run").exists()  # before a training

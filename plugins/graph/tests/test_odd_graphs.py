@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from automl_graph.hetero import HeteroNodeClassification
 from automl_graph.tasks import NodeClassification
 
 from automl.errors import ConfigError
@@ -43,6 +44,40 @@ def test_every_family_learns_on_odd_graphs(tmp_path: Path, edges: np.ndarray, un
     supernet = build_supernet(load_skeleton(str(tmp_path / "space.yaml"), host), task, host).train()
     slot = family_slots(supernet.network, supernet.space)["message"]
     batch = next(iter(task.train_batches(rng, 1)))
+    for family in slot.families:
+        architecture = next(
+            a for a in iter(lambda: supernet.space.sample(rng), None) if a["message.blocks.0.choice"] == family
+        )
+        supernet.activate(architecture)
+        supernet.zero_grad()
+        loss = task.loss(supernet(*batch.inputs), batch)
+        loss.backward()
+        gradients = [p.grad for p in supernet.parameters() if p.grad is not None]
+        assert torch.isfinite(loss), family
+        assert all(bool(torch.isfinite(g).all()) for g in gradients), family
+
+
+_TYPED = {
+    "no edges": (np.zeros((2, 0), dtype=np.int64), np.zeros((2, 0), dtype=np.int64)),
+    "isolated nodes": (np.array([[0, 0, 3], [1, 2, 1]]), np.zeros((2, 0), dtype=np.int64)),
+    "self loops, double edges": (np.array([[0, 0, 3], [1, 1, 1]]), np.array([[2, 2, 4, 4], [2, 5, 6, 6]])),
+}
+
+
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("edges", _TYPED.values(), ids=_TYPED)
+def test_every_typed_family_learns_on_odd_graphs(
+    tmp_path: Path, edges: tuple[np.ndarray, np.ndarray], reverse: bool
+) -> None:
+    rng, path, host = np.random.default_rng(1), tmp_path / "odd.npz", Host.load()
+    content = {"edges/paper/author": edges[0], "edges/paper/paper/cites": edges[1], "nodes/author": np.asarray(4)}
+    np.savez(path, **{"x/paper": rng.normal(size=(_NODES, 5)), "y/paper": np.arange(_NODES) % 3} | content)
+    task = HeteroNodeClassification.load(str(path), seed=0, options={"use_reverse": reverse})
+    torch.manual_seed(0)
+    supernet = build_supernet(load_skeleton("hetero-graph/node", host), task, host).train()
+    slot = family_slots(supernet.network, supernet.space)["message"]
+    batch = next(iter(task.train_batches(rng, 1)))
+    assert {"graph.latte", "graph.han", "graph.hgt"} <= set(slot.families)
     for family in slot.families:
         architecture = next(
             a for a in iter(lambda: supernet.space.sample(rng), None) if a["message.blocks.0.choice"] == family

@@ -26,6 +26,7 @@ def write(folder: Path, **changed: Any) -> Path:
     rng = np.random.default_rng(0)
     rows = sp.csr_matrix(rng.integers(0, 2, size=(512, 5)).astype(np.float32))
     labels = np.eye(3, dtype=np.int32)[rng.integers(0, 3, size=512)]
+    labels[1] = np.roll(labels[0], 1)  # both training nodes are of a class of their own
     test_rows = sp.csr_matrix(np.arange(15, dtype=np.float32).reshape(3, 5))
     near = defaultdict(list, {0: [1, 1, 0], 1: [0, 515], 515: [1]})
     content: dict[str, Any] = {
@@ -65,9 +66,10 @@ def test_geom_gcn_splits_lie_beside_the_folder(tmp_path: Path) -> None:
     for i in range(10):
         for offset, mask in enumerate(masks.values()):
             mask[i, 3 * i + offset] = True
+    masks["train"][:, 100:110] = True  # of more than one class
     np.savez(tmp_path / "planetoid" / "geom_gcn_splits.npz", **{f"tiny_{k}_mask": v for k, v in masks.items()})
     task = NodeClassification.load(str(folder), seed=0, options={"fixed_split": 9})
-    assert task.split == {"train": [27], "validation": [28], "test": [29]}
+    assert task.split == {"train": [27, *range(100, 110)], "validation": [28], "test": [29]}
     assert len(NodeClassification.load(str(folder), seed=0).split["validation"]) == 500
     with pytest.raises(
         ConfigError, match=r"fixed_split: 10 is asked for, but .* has 10 splits of .geom_gcn_splits\.npz"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx
 import numpy as np
+import pytest
 import torch
 from automl_graph.hetero import proximity_loss, sample_non_edges
 from hypothesis import given, settings
@@ -55,6 +56,14 @@ def test_relation_between_all_pairs_has_no_negatives() -> None:
     loss = proximity_loss(torch.zeros(12, 1), torch.ones(12), torch.zeros(0, 1))
     torch.testing.assert_close(loss, torch.tensor(np.log(2), dtype=torch.float32))
     assert proximity_loss(torch.zeros(0, 1), torch.zeros(0), torch.zeros(0, 1)) == 0
+
+
+def test_loss_weighs_edges_by_their_values_and_both_halves_alike() -> None:
+    linked, free = torch.tensor([[0.3], [-1.2], [2.0]]), torch.tensor([[0.4], [-0.1]])
+    weight = torch.tensor([0.25, 1.0, 0.5])
+    edges = -sum(w * np.log(1 / (1 + np.exp(-e))) for w, e in zip(weight.tolist(), (0.3, -1.2, 2.0), strict=True)) / 3
+    others = -sum(np.log(1 / (1 + np.exp(e))) for e in (0.4, -0.1)) / 2
+    assert float(proximity_loss(linked, weight, free)) == pytest.approx(edges + others, rel=1e-6)
 
 
 def test_loss_falls_on_a_real_network_and_ranks_held_out_links() -> None:

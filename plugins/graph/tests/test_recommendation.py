@@ -141,6 +141,11 @@ def table(path: Path, text: str) -> Path:
     return path
 
 
+def archive(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "a.npz", **arrays)
+    return folder / "a.npz"
+
+
 def rows(separator: str, count: int = 40) -> str:
     lines = [separator.join(("user_id:token", "item_id:token", "rating:float"))]
     return "\n".join([*lines, *(separator.join((f"u{n % 8}", f"i{n % 5}", str(n % 5 + 1))) for n in range(count))])
@@ -161,6 +166,23 @@ def test_files_of_all_kinds_are_read(tmp_path: Path) -> None:
         assert read_interactions(tmp_path / name, min_rating=None).fingerprint
     assert not holds_interactions(tmp_path)
     assert not holds_interactions(table(tmp_path / "other.csv", "x,y\n1,2\n"))
+
+
+def test_a_part_for_the_test_is_kept_unless_asked_otherwise(tmp_path: Path) -> None:
+    pairs = np.stack(np.meshgrid(np.arange(9), np.arange(8), indexing="ij"), -1).reshape(-1, 2)
+    given = np.random.default_rng(1).permutation(72)[:20]
+    rest = np.delete(np.arange(72), given)
+    both = np.concatenate([pairs[given], pairs[rest[:2]]])  # two of them are in both arrays, so they are trained on
+    path = archive(tmp_path, train=pairs[rest], test=both)
+    for seed in (1, 2):
+        task = load(str(path), seed=seed, validation=0.2)
+        assert task.split["test"] == sorted(given.tolist())  # pairs are numbered in order
+        assert len(task.split["validation"]) == round(0.2 * 72)
+        assert sorted(task.split["train"] + task.split["validation"]) == rest.tolist()
+    assert load(str(path), seed=1).split["validation"] != load(str(path), seed=2).split["validation"]
+    anew = load(str(path), given_split=False).split["test"]
+    assert len(anew) == round(0.1 * 72)
+    assert set(anew) - set(given.tolist())
 
 
 def test_pair_that_occurs_twice_counts_once(tmp_path: Path) -> None:
@@ -187,6 +209,46 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[AutomlError], str]] = {
         lambda p: load(str(table(p / "a.csv", "user,item,rating\n1,2,good\n")), min_rating=3),
         DataError,
         "column 'rating' holds something else than numbers",
+    ),
+    "columns of unequal length": (
+        lambda p: load(str(archive(p, users=np.arange(50) % 7, items=np.arange(40) % 11))),
+        DataError,
+        r"a\.npz: its columns have the shapes 'users' \(50,\), 'items' \(40,\)",
+    ),
+    "ratings of unequal length": (
+        lambda p: load(str(archive(p, users=np.arange(50) % 7, items=np.arange(50) % 11, ratings=np.ones(3)))),
+        DataError,
+        r"'ratings' \(3,\); expected one entry",
+    ),
+    "a table for users": (
+        lambda p: load(str(archive(p, users=np.ones((50, 2)), items=np.arange(50) % 11))),
+        DataError,
+        r"'users' \(50, 2\)",
+    ),
+    "user that is not a number": (
+        lambda p: load(str(archive(p, users=np.r_[np.arange(49.0) % 7, np.nan], items=np.arange(50) % 11))),
+        DataError,
+        "'users' has 1 entries that are not finite, the first at interaction 49",
+    ),
+    "rating that is not a number": (
+        lambda p: load(str(table(p / "a.csv", "user,item,rating\n1,2,3\n1,3,nan\n")), min_rating=3),
+        DataError,
+        "'ratings' has 1 entries that are not finite, the first at interaction 1",
+    ),
+    "ratings as text": (
+        lambda p: load(str(archive(p, users=np.arange(50), items=np.arange(50), ratings=np.array(["a"] * 50)))),
+        DataError,
+        "'ratings' holds <U1; expected real numbers",
+    ),
+    "no rating is large enough": (
+        lambda p: load(str(table(p / "a.csv", rows(","))), min_rating=9),
+        DataError,
+        r"no rating is at least 9 \('min_rating'\); the largest is 5",
+    ),
+    "nobody again": (
+        lambda p: load(str(archive(p, users=np.arange(50), items=np.arange(50) % 11))),
+        DataError,
+        "none of the 5 interactions of validation has a user and an item that occur in training",
     ),
     "unknown option": (lambda _: load(rating=3), ConfigError, r"task options\.rating: unknown option"),
     "shares too large": (lambda _: load(validation=0.5, test=0.5), ConfigError, "leave nothing to train on"),
@@ -257,7 +319,9 @@ def test_movielens_and_lastfm_can_be_read() -> None:
     shared = Path(os.environ["AUTOML_SHARED_DATA"])
     movies = load(str(shared / "movielens_100k" / "ml-100k.inter.gz"), min_rating=3)
     assert sum(len(part) for part in movies.split.values()) > 82_000
-    assert load(str(shared / "lastfm" / "lastfm.npz")).outputs > 1000
+    music = load(str(shared / "lastfm" / "lastfm.npz"))
+    assert music.outputs > 1000
+    assert 9_000 < len(music.split["test"]) <= 10_533
 
 
 def test_job_finds_a_front_with_ranking_objectives(tmp_path: Path) -> None:
@@ -275,9 +339,18 @@ def test_job_finds_a_front_with_ranking_objectives(tmp_path: Path) -> None:
         assert 0 <= member["test"]["error"] <= 1
 
 
+@pytest.mark.parametrize(("space", "data"), [("bipartite/recommend", "user-item-blocks"), ("graph/level", "4-cycles")])
+def test_a_metric_that_a_task_lacks_is_refused_before_the_training(tmp_path: Path, space: str, data: str) -> None:
+    job = JobConfig(space=space, data=data, objectives=["auc-error", "macs"], trials=2, training={"epochs": 1})
+    with pytest.raises(ConfigError, match=r"does not measure 'auc-error', only 'error'"):
+        run_job(job, tmp_path / "run", host=HOST)
+    assert not (tmp_path / "run").exists()
+
+
 def test_ranking_objective_refuses_another_task(tmp_path: Path) -> None:
     job = JobConfig(
         space="graph/node", data="karate", objectives=["ndcg-loss", "macs"], trials=2, training={"epochs": 1}
     )
     with pytest.raises(ConfigError, match="'ndcg-loss' rates ranked lists"):
         run_job(job, tmp_path / "run", host=HOST)
+    assert not (tmp_path / "run").exists()  # before a training

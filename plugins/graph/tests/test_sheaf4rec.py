@@ -100,6 +100,33 @@ def test_without_learner_weights_the_model_is_matrix_factorisation() -> None:
     close(ItemScores(ITEMS)(result), 4 * plain)
 
 
+@pytest.mark.parametrize(("kind", "stalk"), [("scalar", 1), ("scalar", 2), ("diag", 2)])
+def test_layers_are_the_formulas_edge_after_edge(kind: str, stalk: int) -> None:
+    """Maps ``tanh(V [x_v ; x_u])`` of the vectors that enter each layer, and ``X - step Delta (X W + b)``."""
+    module, data = block(map_type=kind, stalk=stalk, layers=2, step=0.5).requires_grad_(False), payload()
+    states, edges = [data.x], sorted(set(map(tuple, data.edge_index.T.tolist())))
+    for layer in module.diffuse.active():
+        x = states[-1]
+        learner = getattr(layer.learn, kind)
+
+        def restriction(v: int, u: int, x: Tensor = x, learner: nn.Module = learner) -> Tensor:
+            numbers = torch.tanh(learner.own.weight @ x[v] + learner.other.weight @ x[u])  # type: ignore[union-attr,operator]
+            return numbers.expand(stalk).diag()
+
+        total = torch.eye(stalk, dtype=torch.float64).repeat(NODES, 1, 1)  # D + I
+        for v, u in edges:
+            total[v] += restriction(v, u).square()
+        mixed = x.unflatten(1, (-1, stalk)) if stalk > 1 else x[:, :, None]  # (nodes, channels, stalk)
+        mixed = torch.einsum("nct,oc->not", mixed, layer.mix.weight) + layer.mix.bias[None, :, None]  # type: ignore
+        change = torch.zeros_like(mixed)
+        for v, u in edges:
+            f_v, f_u = restriction(v, u), restriction(u, v)
+            root_v, root_u = (total[w].diagonal().rsqrt().diag() for w in (v, u))
+            change[v] += mixed[v] @ (root_v @ f_v.square() @ root_v) - mixed[u] @ (root_v @ f_v @ f_u @ root_u)
+        states.append(x - 0.5 * change.flatten(1))
+    close(module(data).read, torch.cat(states, dim=1))
+
+
 def test_gradients_reach_nodes_outside_of_the_batch() -> None:
     """Check 4: users 0 only is asked for, and one item of its scores."""
     module, data = block(), payload()
@@ -158,6 +185,17 @@ def test_cost_is_linear_in_interactions() -> None:
     assert many - few == 2 * 14 * 4 * WIDTH
     dense = count_macs(Network(block(stalk=2, map_type="general", layers=2)), (x, interactions(count=14)))
     assert dense < 2 * (NODES * 2) ** 2 * WIDTH
+
+
+@pytest.mark.parametrize("kind", ["scalar", "general"])
+def test_memory_is_that_of_nodes_and_interactions(kind: str) -> None:
+    """Check 12: a matrix of all pairs of nodes would take 320 gigabytes."""
+    nodes = 200_000
+    module = Sheaf4Rec(2, 2, layers=1, map_type=kind, stalk=2)
+    edges = torch.tensor([[0, 3, nodes - 1, 1], [nodes - 1, 1, 0, 3]])
+    x = torch.randn(nodes, 2)
+    result = module(Embeddings(x, edges, torch.tensor([0]), x)).x
+    assert (result != x).any(1).nonzero().flatten().tolist() == [0, 1, 3, nodes - 1]
 
 
 def test_extraction_equals_activation_for_all_options_at_once() -> None:

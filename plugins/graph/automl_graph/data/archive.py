@@ -31,7 +31,7 @@ def read_archive(path: Path, *, undirected: bool) -> NodeData:
     return load_archive(path).finish(undirected=undirected)
 
 
-def load_archive(path: Path) -> RawGraph:
+def load_archive(path: Path, labelled: bool = True) -> RawGraph:
     """Reads a graph from the arrays of a ``.npz`` file.
 
     Features are ``x`` or ``node_features``, ``(nodes, width)``, or compressed sparse rows ``x_data``, ``x_indices``,
@@ -41,6 +41,7 @@ def load_archive(path: Path) -> RawGraph:
 
     Args:
         path: the file; arrays of Python objects are refused.
+        labelled: whether labels and masks are read; without, they may be missing.
 
     Raises:
         DataError: the file is missing, unreadable or unfit; names file and array.
@@ -54,11 +55,14 @@ def load_archive(path: Path) -> RawGraph:
         raise DataError(f"{path}: cannot be read as a .npz file of plain arrays: {error}.") from error
     edges = _edges(arrays, path)
     label = next((key for key in _LABELS if key in arrays), None)
-    if edges is None or label is None:
+    if edges is None or (labelled and label is None):
         missing = "edge_index" if edges is None else "y"
         raise DataError(
             f"{path}: has no array {missing!r} ({_NEEDED[missing]}); it holds {', '.join(map(repr, arrays)) or 'nothing'}."
         )
+    if label is None or not labelled:
+        nodes = len(arrays["adj_indptr"]) - 1 if {"adj_indices", "adj_indptr"} <= set(arrays) else None
+        return RawGraph(str(path), _features(arrays, path), edges, None, count=nodes)
     y = arrays[label]
     splits = splits_of_masks(arrays, len(y) if y.ndim else 0, str(path))
     return RawGraph(str(path), _features(arrays, path), edges, y, splits)

@@ -2,7 +2,8 @@
 
 The layout of the TU collection as arrays: ``node_ptr`` and ``edge_ptr`` ``(graphs + 1,)``, ``edge_index`` ``(2, edges)`` with
 nodes numbered from 0 in each graph, ``y`` ``(graphs,)``; features ``x`` or ``atom_feat`` ``(nodes, features)``, or labels
-``node_label`` ``(nodes,)`` that become one-hot; ``fold`` ``(graphs,)`` for ten-fold cross-validation.
+``node_label`` ``(nodes,)`` that become one-hot; ``fold`` ``(graphs,)`` for ten-fold cross-validation. ``y`` may also have
+several columns, ``(graphs, targets)``, named by ``tasks``, of which one is taken; graphs without a value in it are left out.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from automl.errors import DataError
+from automl.errors import ConfigError, DataError, did_you_mean
 from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
 
 __all__ = ["holds_graphs", "read_graphs"]
 
 _NEEDED: Final = ("node_ptr", "edge_ptr", "edge_index", "y")
 _FEATURES: Final = ("x", "atom_feat")
-_READ: Final = (*_NEEDED, *_FEATURES, "node_label", "fold")
+_READ: Final = (*_NEEDED, *_FEATURES, "node_label", "fold", "tasks")
 _TARGET_KINDS: Final = {"classes": "iu", "values": "fiu"}
 
 
@@ -40,24 +41,25 @@ def holds_graphs(path: Path, targets: str) -> bool:
         return False
 
 
-def read_graphs(path: Path, targets: str) -> GraphCollection:
+def read_graphs(path: Path, targets: str, target: int | str | None = None) -> GraphCollection:
     """Reads a collection.
 
     Args:
         path: the file; arrays of Python objects are refused.
         targets: ``"classes"`` or ``"values"``.
+        target: which column of ``y``, by number or by its name in ``tasks``; None where there is one.
 
     Raises:
         DataError: the file is missing, unreadable or unfit; names file and array.
+        ConfigError: there is no such column.
     """
     arrays = _arrays(path)
+    labelled = _choose_target(arrays, targets, target, path)
     for key in _NEEDED:
         kinds = _TARGET_KINDS[targets] if key == "y" else "iu"
         if arrays[key].dtype.kind not in kinds:
             wanted = "real numbers" if "f" in kinds else "integers"
             raise DataError(f"{path}: {key!r} holds {arrays[key].dtype}; expected {wanted}.")
-    if arrays["y"].ndim != 1:
-        raise DataError(f"{path}: 'y' has shape {arrays['y'].shape}; expected (graphs,), one target for each graph.")
     nodes = _pointers(arrays["node_ptr"], "node_ptr", path)
     edges = _pointers(arrays["edge_ptr"], "edge_ptr", path)
     if len(nodes) != len(edges):
@@ -69,9 +71,14 @@ def read_graphs(path: Path, targets: str) -> GraphCollection:
     edge_list = [index[:, a:b].clone() for a, b in pairwise(edges.tolist())]
     counts = np.diff(nodes).tolist()
     features, degrees = _features(arrays, edge_list, counts, path)
-    y, names = _targets(arrays["y"], targets)
     fold = arrays["fold"].astype(np.int64) if "fold" in arrays else None
     graphs = tuple(Sample(x, e) for x, e in zip(features, edge_list, strict=True))
+    if labelled is not None:
+        if len(labelled) != len(graphs) or (fold is not None and len(fold) != len(graphs)):
+            raise DataError(f"{path}: {len(graphs)} graphs have {len(labelled)} rows of 'y'; expected one of each.")
+        graphs = tuple(graph for graph, kept in zip(graphs, labelled, strict=True) if kept)
+        arrays["y"], fold = arrays["y"][labelled], None if fold is None else fold[labelled]
+    y, names = _targets(arrays["y"], targets)
     return GraphCollection(str(path), graphs, y, names, fold, degrees)
 
 
@@ -87,6 +94,38 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {key: archive[key] for key in _READ if key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as a .npz file of plain arrays: {error}.") from error
+
+
+def _choose_target(
+    arrays: dict[str, npt.NDArray[Any]], targets: str, target: int | str | None, path: Path
+) -> npt.NDArray[np.bool_] | None:
+    """Puts one column in the place of ``y``; returns which graphs have a value in it, None where ``y`` has one column."""
+    y = arrays["y"]
+    if y.ndim != 2:
+        if y.ndim != 1:
+            raise DataError(f"{path}: 'y' has shape {y.shape}; expected (graphs,), one target for each graph.")
+        if target is not None:
+            raise ConfigError(f"task options.target: {path} has one target only; leave the option out.")
+        return None
+    names = [str(name) for name in arrays.get("tasks", np.arange(y.shape[1])).tolist()]
+    if len(names) != y.shape[1]:
+        raise DataError(f"{path}: 'tasks' names {len(names)} columns of 'y', which has {y.shape[1]}.")
+    if target is None:
+        raise DataError(
+            f"{path}: 'y' has shape {y.shape}, several targets for each graph; choose one of them with 'task_options.target': "
+            f"{', '.join(names)}."
+        )
+    number = names.index(str(target)) if str(target) in names else target
+    if not isinstance(number, int) or not 0 <= number < len(names):
+        raise ConfigError(
+            f"task options.target: {path} has no column {target!r} of 'y'.{did_you_mean(str(target), names)}"
+        )
+    column = y[:, number]
+    labelled = np.isfinite(column) if column.dtype.kind == "f" else np.ones(len(column), dtype=bool)
+    if targets == "classes" and column.dtype.kind == "f" and not (column[labelled] % 1).any():
+        column = np.where(labelled, column, 0).astype(np.int64)  # numbers of classes are real only for the sake of gaps
+    arrays["y"] = column
+    return labelled
 
 
 def _pointers(array: npt.NDArray[Any], key: str, path: Path) -> npt.NDArray[np.int64]:

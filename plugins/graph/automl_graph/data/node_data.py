@@ -25,13 +25,13 @@ class NodeData:
         x: features, ``(nodes, width)`` float32.
         edge_index: source and target of each edge, ``(2, edges)`` int64; an undirected edge stands there twice.
         y: class of each node, ``(nodes,)`` int64, 0 to classes − 1.
-        class_names: name of each class.
+        class_names: name of each class; none if nodes have no classes, and then ``y`` is all zeros.
         split: nodes of each part, where the source of the graph says so.
         merged_edges: number of edges that were left out because they stood there before.
 
     Raises:
-        DataError: shapes do not fit together, a feature is not finite, an edge ends at no node, or there are fewer than
-            two classes; names the source and the array.
+        DataError: shapes do not fit together, a feature is not finite, an edge ends at no node, or there is a single class;
+            names the source and the array.
     """
 
     name: str
@@ -45,7 +45,8 @@ class NodeData:
     def __post_init__(self) -> None:
         _check_features(self.x, self.name)
         _check_edges(self.edge_index, len(self.x), self.name)
-        _check_labels(self.y, len(self.x), len(self.class_names), self.name)
+        if self.class_names:
+            _check_labels(self.y, len(self.x), len(self.class_names), self.name)
 
     @property
     def nodes(self) -> int:

@@ -32,23 +32,25 @@ class RawGraph:
         name: the file, for messages.
         x: features, ``(nodes, width)``; None if there are none.
         edge_index: source and target of each edge, ``(2, edges)``.
-        y: class of each node, ``(nodes,)`` from 0.
+        y: class of each node, ``(nodes,)`` from 0; None if classes are not asked for.
         splits: the splits that come with the graph, one of which a task uses.
         class_names: names of the classes; None to call them by their numbers.
         keep_self_loops: whether edges of a node to itself belong to the graph.
         usual_split: what a task uses that asks for no particular split; None for the first of ``splits``.
         asked_splits: what ``splits`` are called in messages.
+        count: number of nodes, where neither ``x`` nor ``y`` tells it.
     """
 
     name: str
     x: npt.NDArray[Any] | None
     edge_index: npt.NDArray[Any]
-    y: npt.NDArray[Any]
+    y: npt.NDArray[Any] | None
     splits: Sequence[Mapping[str, list[int]]] = ()
     class_names: tuple[str, ...] | None = None
     keep_self_loops: bool = True
     usual_split: Mapping[str, list[int]] | None = None
     asked_splits: str = "fixed splits"
+    count: int | None = None
 
     def finish(
         self, *, undirected: bool = True, features: Features = "given", fixed_split: int | None = None
@@ -65,9 +67,8 @@ class RawGraph:
             ConfigError: there is no such split.
         """
         edges = torch.from_numpy(_integers(self.edge_index, "edge_index", self.name))
-        y = torch.from_numpy(_integers(self.y, "y", self.name))
+        y, names = self._labels(edges)
         x = self._features(features, len(y))
-        names = self.class_names or tuple(str(label) for label in range(int(y.max()) + 1 if y.numel() else 0))
         checked = NodeData(self.name, x, edges, y, names)
         merged = coalesce(edges, num_nodes=checked.nodes)
         double = edges.shape[1] - merged.shape[1]
@@ -80,6 +81,14 @@ class RawGraph:
         return replace(
             checked, x=x, edge_index=merged, split=self._split(fixed_split, checked.nodes), merged_edges=double
         )
+
+    def _labels(self, edges: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+        if self.y is None:
+            known = self.count if self.x is None else len(self.x)
+            nodes = known if known is not None else int(edges.max()) + 1 if edges.numel() else 0
+            return torch.zeros(nodes, dtype=torch.int64), ()
+        y = torch.from_numpy(_integers(self.y, "y", self.name))
+        return y, self.class_names or tuple(str(label) for label in range(int(y.max()) + 1 if y.numel() else 0))
 
     def _features(self, features: Features, nodes: int) -> Tensor:
         if features == "degree":
@@ -166,5 +175,7 @@ def _one_hot_degrees(edge_index: Tensor, nodes: int) -> Tensor:
 
 def _integers(array: npt.NDArray[Any], key: str, where: str) -> npt.NDArray[np.int64]:
     if array.dtype.kind not in "iu":
-        raise DataError(f"{where}: {key!r} holds {array.dtype}; expected integers.")
+        missing = np.argwhere(~np.isfinite(array)).tolist() if array.dtype.kind == "f" else []
+        hint = f" The first that is not a number is at position {missing[0][-1]}." if missing else ""
+        raise DataError(f"{where}: {key!r} holds {array.dtype}; expected integers.{hint}")
     return array.astype(np.int64)

@@ -18,15 +18,19 @@ __all__ = ["FORMS", "find_graph", "holds_graph", "load_graph"]
 FORMS = (
     "an .npz, .pt or .graphml file, a folder with Planetoid's 'ind.*' files, or one with 'edges.csv' and 'features.csv'"
 )
-_FILES: dict[str, Callable[[Path], RawGraph]] = {
+_FILES: dict[str, Callable[[Path, bool], RawGraph]] = {
     ".npz": load_archive,
     ".pt": load_tensors,
     ".graphml": load_graphml,
 }
 
 
-def load_graph(path: Path) -> RawGraph | None:
+def load_graph(path: Path, labelled: bool = True) -> RawGraph | None:
     """Returns the graph of a file or folder; None for a path of no known form.
+
+    Args:
+        path: the file or folder.
+        labelled: whether classes are asked for; without them, neither they nor splits are read, and they may be missing.
 
     Raises:
         DataError: it is missing, unreadable or unfit.
@@ -35,23 +39,24 @@ def load_graph(path: Path) -> RawGraph | None:
         if planetoid_files(path) is not None:
             return load_planetoid(path)
         if holds_tables(path):
-            return load_tables(path)
+            return load_tables(path, labelled)
         raise DataError(f"{path}: holds no graph; expected {FORMS}.")
     reader = _FILES.get(path.suffix.lower())
-    return None if reader is None else reader(path)
+    return None if reader is None else reader(path, labelled)
 
 
-def find_graph(data: str, built_in: Iterable[str]) -> RawGraph:
+def find_graph(data: str, built_in: Iterable[str], *, labelled: bool = True) -> RawGraph:
     """Returns the graph of a file or folder that a user names.
 
     Args:
         data: its path.
         built_in: what could have been named instead of a path.
+        labelled: see ``load_graph``.
 
     Raises:
         DataError: it is missing, unreadable, unfit or of no known form; offers the nearest built-in name.
     """
-    graph = load_graph(Path(data))
+    graph = load_graph(Path(data), labelled)
     if graph is None:
         raise DataError(f"{data}: no such graph; expected {FORMS}, or a built-in one.{did_you_mean(data, built_in)}")
     return graph

@@ -31,33 +31,40 @@ def holds_tables(folder: Path) -> bool:
     return (folder / _EDGES).is_file() and (folder / _NODES).is_file()
 
 
-def load_tables(folder: Path) -> RawGraph:
+def load_tables(folder: Path, labelled: bool = True) -> RawGraph:
     """Reads a graph from comma-separated tables with a line of headings each.
 
     ``features.csv``: a column ``node`` with the name of each node (left out, nodes are called 0, 1, …), a column ``label``, if
     wanted a column ``split`` with train, validation, test or nothing, and a number in every further column.
     ``edges.csv``: the names of source and target in the first two columns; further ones are ignored.
 
+    Args:
+        folder: holds both.
+        labelled: whether the columns ``label`` and ``split`` are read; without, they may be missing.
+
     Raises:
         DataError: a table is damaged; names file, line and column.
     """
     path = folder / _NODES
     heading, rows = _read(path)
-    if "label" not in heading:
+    if labelled and "label" not in heading:
         raise DataError(f"{path}:1: has no column 'label'.{did_you_mean('label', heading)}")
     columns = {name: [row[i] for row in rows] for i, name in enumerate(heading)}
     names = columns.pop("node", [str(i) for i in range(len(rows))])
-    labels = columns.pop("label")
+    labels = columns.pop("label", [])
     parts = columns.pop("split", None)
     number: dict[str, int] = {}
     for line, name in enumerate(names, start=2):
         if name in number:
             raise DataError(f"{path}:{line}: node {name!r} is there twice.")
         number[name] = line - 2
-    x = np.array([_numbers(values, name, path) for name, values in columns.items()], dtype=np.float64).T
+    features = np.array([_numbers(values, name, path) for name, values in columns.items()], dtype=np.float64).T
+    x, edges = features if columns else None, _edges(folder / _EDGES, number)
+    if not labelled:
+        return RawGraph(str(folder), x, edges, None, count=len(rows))
     y, classes = named_classes(labels)
     splits = [] if parts is None else [_split(parts, path)]
-    return RawGraph(str(folder), x if columns else None, _edges(folder / _EDGES, number), y, splits, classes)
+    return RawGraph(str(folder), x, edges, y, splits, classes)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

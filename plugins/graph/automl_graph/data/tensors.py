@@ -18,8 +18,12 @@ __all__ = ["from_pyg", "load_tensors"]
 _MASKS: Final = ("train_mask", "val_mask", "test_mask", "train_masks", "val_masks", "test_masks")
 
 
-def load_tensors(path: Path) -> RawGraph:
+def load_tensors(path: Path, labelled: bool = True) -> RawGraph:
     """Reads the dictionary of tensors ``x``, ``edge_index``, ``y`` and perhaps masks that ``torch.save`` wrote.
+
+    Args:
+        path: the file.
+        labelled: whether ``y`` and masks are read; without, they may be missing.
 
     Raises:
         DataError: the file is missing, holds anything but plain tensors, or is unfit.
@@ -37,16 +41,17 @@ def load_tensors(path: Path) -> RawGraph:
         raise DataError(
             f"{path}: holds {type(content).__name__}; expected a dictionary with 'x', 'edge_index' and 'y'."
         )
-    return _of_tensors(content, str(path))
+    return _of_tensors(content, str(path), labelled)
 
 
-def from_pyg(data: Any, name: str = "graph") -> RawGraph:
+def from_pyg(data: Any, name: str = "graph", *, labelled: bool = True) -> RawGraph:
     """Returns the graph of a ``torch_geometric.data.Data`` or of a data set that holds exactly one.
 
     Args:
         data: a ``Data`` with ``edge_index``, ``y`` and perhaps ``x`` and masks (``(nodes,)``, or ``(nodes, splits)`` as its
             data sets have them), or an ``InMemoryDataset``.
         name: what messages call it.
+        labelled: whether ``y`` and masks are read; without, they may be missing.
 
     Raises:
         DataError: there are several graphs, or something is missing.
@@ -67,18 +72,20 @@ def from_pyg(data: Any, name: str = "graph") -> RawGraph:
         value = content.get(mask)
         if isinstance(value, Tensor) and value.dim() == 2:
             content[mask] = value.T  # torch-geometric puts splits last
-    return _of_tensors(content, name)
+    return _of_tensors(content, name, labelled)
 
 
-def _of_tensors(content: Mapping[str, Any], where: str) -> RawGraph:
+def _of_tensors(content: Mapping[str, Any], where: str, labelled: bool) -> RawGraph:
     tensors = {
         key: value.detach().numpy()
         for key, value in content.items()
         if isinstance(value, Tensor) and not value.is_sparse
     }
-    for key in ("edge_index", "y"):
+    for key in ("edge_index", "y") if labelled else ("edge_index",):
         if key not in tensors:
             raise DataError(f"{where}: has no tensor {key!r}; it holds {', '.join(map(repr, content)) or 'nothing'}.")
+    if not labelled:
+        return RawGraph(where, tensors.get("x"), tensors["edge_index"], None)
     y = tensors["y"]
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

@@ -63,5 +63,10 @@ class ForwardOptions:
         for name in ("learning_rate", "theta", "temperature"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"forward: {name} is {getattr(self, name)}; it must be above 0.")
+        if self.variant == "ff-vn" and not self.both_directions:
+            raise ConfigError(
+                "forward: both_directions is false, but with 'ff-vn' nodes hear of their labels from virtual nodes only; "
+                "take true, or 'sf'."
+            )
         if self.negatives is not None and self.negatives < 1:
             raise ConfigError(f"forward: negatives is {self.negatives}; it must be at least 1.")

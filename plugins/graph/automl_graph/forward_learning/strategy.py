@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from automl.blockwise.stage_run import pooled_features, stopped_gradient
 from automl.errors import ConfigError, did_you_mean
 from automl.supernet import Stage, Staged, Supernet
-from automl.tasks import Batch
+from automl.tasks import Batch, Task
 from automl.training import StepContext, Strategy, TrainingConfig
 from automl_graph.forward_learning.goals import goodness_loss, prototype_logits
 from automl_graph.forward_learning.labels import class_nodes, virtual_features
@@ -84,6 +84,9 @@ class Forward(Strategy):
     def prepare(self, supernet: Supernet, config: TrainingConfig) -> None:
         _graph_stages(supernet)
 
+    def check(self, supernet: Supernet, task: Task) -> None:
+        _require_one_graph(len(task.input_names))
+
     def phase(self, supernet: Supernet, progress: float) -> tuple[float, float]:
         share, stages = 1 - self._head, len(_graph_stages(supernet))
         if progress >= share:
@@ -105,10 +108,7 @@ class Forward(Strategy):
         inputs = len(context.batch.inputs)
         if inputs == 3:
             return self._link_loss(context, stages, stage)
-        if inputs != 2:
-            raise ConfigError(
-                "strategy 'forward': trains on nodes or links of one graph; take 'single-path' for whole graphs."
-            )
+        _require_one_graph(inputs)
         return self._node_loss(context, stages, stage)
 
     def _link_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
@@ -149,6 +149,14 @@ class Forward(Strategy):
 
     def __repr__(self) -> str:
         return f"Forward({', '.join(f'{name}={value}' for name, value in self.describe().items())})"
+
+
+def _require_one_graph(inputs: int) -> None:
+    """Refuses tasks by the number of inputs of their networks: features, edges and, for links, pairs."""
+    if inputs not in (2, 3):
+        raise ConfigError(
+            "strategy 'forward': trains on nodes or links of one graph; take 'single-path' for whole graphs."
+        )
 
 
 def _graph_stages(supernet: Supernet) -> list[Stage]:

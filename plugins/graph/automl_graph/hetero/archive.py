@@ -132,15 +132,26 @@ def _typed(arrays: Arrays, where: str) -> TypedData:
     names = [*types, *(relation.name for relation, _ in found)]
     relations = tuple(relation if names.count(relation.name) == 1 else _full(relation) for relation, _ in found)
     classes = int(y.max()) + 1 if y.numel() else 0
+    edges = [_whole_numbers(arrays[key], f"{where}: {key!r}") for _, key in found]
+    single = [_without_doubles(index) for index in edges]
     return TypedData(
         name=where,
         types=types,
         relations=relations,
-        edges=tuple(_whole_numbers(arrays[key], f"{where}: {key!r}") for _, key in found),
+        edges=tuple(single),
         y=y,
         class_names=tuple(map(str, range(classes))),
         splits=_splits(arrays, len(y), where),
+        merged_edges=sum(index.shape[-1] for index in edges) - sum(index.shape[-1] for index in single),
     )
+
+
+def _without_doubles(index: Tensor) -> Tensor:
+    """The edges of a relation, each once; in their order unless some are double."""
+    if index.dim() != 2 or index.shape[0] != 2:
+        return index  # refused later
+    single = torch.unique(index, dim=1)
+    return index if single.shape[1] == index.shape[1] else single
 
 
 def _relation(key: str, where: str) -> tuple[Relation, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from automl.tasks.splits import check_shares
 
@@ -40,6 +40,12 @@ class HeteroOptions(BaseModel):
     steps_per_epoch: int = Field(
         20, ge=1, description="Training steps in one epoch; each sees the whole graph and all training nodes."
     )
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _name_of_a_number(cls, value: object) -> object:
+        # what looks like a number on a command line is one, but names of splits are texts
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> HeteroOptions:

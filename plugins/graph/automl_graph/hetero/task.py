@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, final
 
@@ -17,8 +17,10 @@ from automl.options import parse_options
 from automl.space import SizeLike
 from automl.tasks import Batch, StepScale, Task, check_split, evaluate_classifier, score_classifier, stratified_split
 from automl.tasks.splits import PARTS, Part
+from automl_graph.data.training_targets import require_classes
 from automl_graph.hetero.archive import holds_typed_graph, load_typed_archive
 from automl_graph.hetero.classifier import HeteroClassifier
+from automl_graph.hetero.movies import holds_movies, load_movies
 from automl_graph.hetero.options import HeteroOptions
 from automl_graph.hetero.planted import planted_papers
 from automl_graph.hetero.scale import typed_scale
@@ -111,11 +113,13 @@ class HeteroNodeClassification(Task):
         cls, graph: TypedData, seed: int, split: Mapping[str, list[int]] | None, options: HeteroOptions
     ) -> HeteroNodeClassification:
         whole = graph.with_reverse() if options.use_reverse else graph
-        return cls(whole, _split(graph, seed, options) if split is None else split, options)
+        task = cls(whole, _split(graph, seed, options) if split is None else split, options)
+        require_classes(graph.y.numpy(), task.split["train"], graph.class_names, graph.name)
+        return task
 
     @classmethod
     def recognises(cls, data: str) -> bool:
-        return data in _BUILT_IN or holds_typed_graph(Path(data))
+        return data in _BUILT_IN or holds_typed_graph(Path(data)) or holds_movies(Path(data))
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
         self._x = tuple(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self._x)
@@ -185,6 +189,7 @@ class HeteroNodeClassification(Task):
             "relations": {
                 r.name: {"heads": r.head, "tails": r.tail, "edges": int(index.shape[1])} for r, index in edges
             },
+            "merged_edges": self._data.merged_edges,
             "classified": self._data.labelled,
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
@@ -235,16 +240,25 @@ class HeteroNodeClassification(Task):
                     index = index[:, kept[index[row]]]
                     index = torch.stack([rows[i] if r == row else i for r, i in enumerate(index)])
             edges.append(index)
-        return (self._x[0][kept], *self._x[1:], *edges), rows
+        x = [self._x[0][kept], *self._x[1:]]
+        if self._options.missing_features == "degree":
+            # Numbers of edges must not tell of edges that are hidden.
+            for kind, name in enumerate(self.schema.types):
+                if self._data.types[name].x is None:
+                    x[kind] = _degrees(name, len(x[kind]), self.schema, edges).to(x[kind])
+        return (*x, *edges), rows
 
 
 def _read(data: str) -> TypedData:
     if data in _BUILT_IN:
         return planted_papers()
     path = Path(data)
+    if path.name.lower().endswith((".csv", ".csv.gz")):
+        return load_movies(path)
     if path.suffix.lower() != ".npz":
         raise DataError(
-            f"{data}: no such heterogeneous graph; expected an .npz file or a built-in one.{did_you_mean(data, _BUILT_IN)}"
+            f"{data}: no such heterogeneous graph; expected an .npz file, IMDB's table of movies or a built-in one."
+            f"{did_you_mean(data, _BUILT_IN)}"
         )
     return load_typed_archive(path)
 
@@ -264,9 +278,14 @@ def _features(data: TypedData, kind: str, options: HeteroOptions) -> Tensor:
                 "the same without them."
             )
         return torch.eye(nodes)
+    return _degrees(kind, nodes, data.schema, data.edges)
+
+
+def _degrees(kind: str, nodes: int, schema: Schema, edges: Sequence[Tensor]) -> Tensor:
+    """Logarithms of 1 + the numbers of edges of each node of a type, for each end of a relation, ``(nodes, ends)``."""
     ends = [
         index[row]
-        for relation, index in zip(data.relations, data.edges, strict=True)
+        for relation, index in zip(schema.relations, edges, strict=True)
         for row, end in enumerate((relation.head, relation.tail))
         if end == kind
     ]
@@ -277,9 +296,14 @@ def _features(data: TypedData, kind: str, options: HeteroOptions) -> Tensor:
 def _split(graph: TypedData, seed: int, options: HeteroOptions) -> dict[str, list[int]]:
     named = dict(graph.splits)
     if options.split is not None and options.split != "shares":
+        if not named:
+            raise ConfigError(
+                f"task options: split: {options.split!r} is asked for, but {graph.name} comes without splits. Leave the "
+                "option out, or add arrays such as 'train', 'val' and 'test' to the file."
+            )
         if options.split not in named:
             raise ConfigError(
-                f"task options: split: {graph.name} has no split {options.split!r}, only {', '.join(map(repr, named)) or 'none'}."
+                f"task options: split: {graph.name} has no split {options.split!r}, only {', '.join(map(repr, named))}."
                 f"{did_you_mean(options.split, named)}"
             )
         return dict(named[options.split])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class TypedData:
         y: class of each node of the first type, ``(nodes,)`` int64, 0 to classes - 1.
         class_names: name of each class.
         splits: by name, nodes of each part.
+        merged_edges: number of edges that were left out because their relation held them before.
 
     Raises:
         DataError: a relation has an unknown type, an edge ends at no node, shapes do not fit, a feature is not finite, or there
@@ -54,6 +55,7 @@ class TypedData:
     y: Tensor
     class_names: tuple[str, ...]
     splits: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
+    merged_edges: int = 0
 
     def __post_init__(self) -> None:
         for name, kind in self.types.items():
@@ -101,9 +103,7 @@ class TypedData:
             if (relation.tail, relation.head) not in joined:
                 relations.append(Relation(f"rev_{relation.name}", relation.tail, relation.head))
                 edges.append(index.flip(0))
-        return TypedData(
-            self.name, self.types, tuple(relations), tuple(edges), self.y, self.class_names, dict(self.splits)
-        )
+        return replace(self, relations=tuple(relations), edges=tuple(edges))
 
     def _check_labels(self) -> None:
         nodes = self.types[self.labelled].nodes

@@ -257,7 +257,7 @@ def _read(data: str, options: LinkOptions) -> NodeData:
         if options.features != "given":
             raise ConfigError(f"task options: 'features' is for graphs of files, {data!r} is built in.")
         return _BUILT_IN[data]()
-    return find_graph(data, _BUILT_IN).finish(undirected=options.undirected, features=options.features)
+    return find_graph(data, _BUILT_IN, labelled=False).finish(undirected=options.undirected, features=options.features)
 
 
 def _require_undirected(data: NodeData) -> None:

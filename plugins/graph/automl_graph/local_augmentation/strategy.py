@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Final, final
 import torch
 
 from automl.errors import ConfigError
+from automl.supernet import Supernet
+from automl.tasks import Task
 from automl.training import StepContext, Strategy
 from automl_graph.local_augmentation.consistency import consistency_loss
 
@@ -45,11 +47,11 @@ class Consistency(Strategy):
         self._weight: Final = weight
         self._temperature: Final = temperature
 
+    def check(self, supernet: Supernet, task: Task) -> None:
+        _require_classes(task.outputs)
+
     def step(self, context: StepContext) -> dict[str, float]:
-        if context.outputs < 2:
-            raise ConfigError(
-                "strategy 'consistency': it compares probabilities of classes; this task has a single output; take 'single-path'."
-            )
+        _require_classes(context.outputs)
         architecture = context.sample()
         outputs = [context.forward(architecture) for _ in range(self._draws)]
         supervised = torch.stack([context.loss(output) for output in outputs]).mean()
@@ -62,3 +64,10 @@ class Consistency(Strategy):
 
     def __repr__(self) -> str:
         return f"Consistency({', '.join(f'{name}={value}' for name, value in self.describe().items())})"
+
+
+def _require_classes(outputs: int) -> None:
+    if outputs < 2:
+        raise ConfigError(
+            "strategy 'consistency': it compares probabilities of classes; this task has a single output; take 'single-path'."
+        )

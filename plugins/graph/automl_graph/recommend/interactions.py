@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Interactions:
         name: where the data are from, a built-in name or a path; for messages.
         users: identifier of the user of each interaction, ``(interactions,)``, any sortable type.
         items: identifier of the item of each interaction, ``(interactions,)``.
+        test: whether its source keeps each interaction for the test, ``(interactions,)``; None if it does not say.
 
     Raises:
         DataError: there are fewer than ten interactions, or the arrays differ in length.
@@ -43,6 +44,7 @@ class Interactions:
     name: str
     users: npt.NDArray[Any]
     items: npt.NDArray[Any]
+    test: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.users.shape != self.items.shape or self.users.ndim != 1:
@@ -85,8 +87,7 @@ def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
     """Reads interactions from a file.
 
     ``.npz`` holds ``users`` and ``items``, and ``ratings`` if there are any; or ``train`` and ``test`` with the columns user,
-    item and
-    rating, which are joined, since a job makes its own split. ``.csv``, ``.tsv`` and ``.inter`` (also with ``.gz``) have a
+    item and rating, a split; a pair in both is one of ``train``. ``.csv``, ``.tsv`` and ``.inter`` (also with ``.gz``) have a
     header with
     columns such as ``user_id``, ``item_id`` and ``rating``; types after a colon, as RecBole writes them, are ignored.
 
@@ -101,17 +102,22 @@ def read_interactions(path: Path, *, min_rating: float | None) -> Interactions:
         raise DataError(
             f"{path}: no such file; expected interactions as .npz, .csv, .tsv or .inter, or {BLOCK_MODEL!r}."
         )
-    columns = _from_archive(path) if _suffix(path) == ".npz" else _from_table(path)
-    users, items, ratings = columns
+    users, items, ratings, test = _checked(
+        _from_archive(path) if _suffix(path) == ".npz" else _from_table(path), path, rated=min_rating is not None
+    )
     if min_rating is not None:
         if ratings is None:
             raise DataError(f"{path}: has no ratings, so 'min_rating: {min_rating:g}' cannot be used; leave it out.")
         kept = ratings >= min_rating
-        users, items = users[kept], items[kept]
-    pairs = np.unique(
-        np.stack([np.unique(users, return_inverse=True)[1], np.unique(items, return_inverse=True)[1]]), axis=1
+        if not kept.any():
+            largest = f"; the largest is {ratings.max():g}" if len(ratings) else ""
+            raise DataError(f"{path}: no rating is at least {min_rating:g} ('min_rating'){largest}. Lower it.")
+        users, items, test = users[kept], items[kept], None if test is None else test[kept]
+    numbers = np.stack([np.unique(users, return_inverse=True)[1], np.unique(items, return_inverse=True)[1]])
+    pairs, first = np.unique(numbers, axis=1, return_index=True)
+    return Interactions(
+        str(path), np.unique(users)[pairs[0]], np.unique(items)[pairs[1]], None if test is None else test[first]
     )
-    return Interactions(str(path), np.unique(users)[pairs[0]], np.unique(items)[pairs[1]])
 
 
 def holds_interactions(path: Path) -> bool:
@@ -129,7 +135,32 @@ def holds_interactions(path: Path) -> bool:
         return False
 
 
-_Columns = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.floating] | None]
+class _Columns(NamedTuple):
+    users: npt.NDArray[Any]
+    items: npt.NDArray[Any]
+    ratings: npt.NDArray[np.floating] | None
+    test: npt.NDArray[np.bool_] | None = None
+
+
+def _checked(columns: _Columns, path: Path, *, rated: bool) -> _Columns:
+    """Returns columns of one length, whose numbers are all there; those of ratings matter where they are ``rated`` by."""
+    users, items, ratings, _ = columns
+    named = {"users": users, "items": items} | ({} if ratings is None else {"ratings": ratings})
+    for name, column in named.items():
+        if column.ndim != 1 or len(column) != len(users):
+            shapes = ", ".join(f"{key!r} {array.shape}" for key, array in named.items())
+            raise DataError(
+                f"{path}: its columns have the shapes {shapes}; expected one entry of each per interaction."
+            )
+        if column.dtype.kind != "f" or (name == "ratings" and not rated):
+            continue
+        missing = np.flatnonzero(~np.isfinite(column))
+        if len(missing):
+            raise DataError(
+                f"{path}: {name!r} has {len(missing)} entries that are not finite, the first at interaction {missing[0]}, "
+                "counted from 0. Replace or drop them."
+            )
+    return columns
 
 
 def _from_archive(path: Path) -> _Columns:
@@ -139,17 +170,23 @@ def _from_archive(path: Path) -> _Columns:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as a .npz file of plain arrays: {error}.") from error
     if "users" in arrays and "items" in arrays:
-        ratings = arrays.get("ratings")
-        return arrays["users"], arrays["items"], None if ratings is None else ratings.astype(np.float64)
+        return _Columns(arrays["users"], arrays["items"], _numbers(arrays.get("ratings"), "ratings", path))
     if "train" in arrays and "test" in arrays:
         both = [arrays["train"], arrays["test"]]
         if all(part.ndim == 2 and part.shape[1] >= 2 for part in both) and both[0].shape[1] == both[1].shape[1]:
             rows = np.concatenate(both)
-            return rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float64) if rows.shape[1] > 2 else None
+            ratings = _numbers(rows[:, 2] if rows.shape[1] > 2 else None, "train", path)
+            return _Columns(rows[:, 0], rows[:, 1], ratings, np.arange(len(rows)) >= len(both[0]))
     raise DataError(
         f"{path}: holds {', '.join(map(repr, arrays)) or 'nothing'}; expected the arrays 'users' and 'items', or "
         "'train' and 'test' with a column for each."
     )
+
+
+def _numbers(ratings: npt.NDArray[Any] | None, name: str, path: Path) -> npt.NDArray[np.floating] | None:
+    if ratings is not None and ratings.dtype.kind not in "fiub":
+        raise DataError(f"{path}: {name!r} holds {ratings.dtype}; expected real numbers as ratings.")
+    return None if ratings is None else ratings.astype(np.float64)
 
 
 def _from_table(path: Path) -> _Columns:
@@ -177,9 +214,9 @@ def _from_table(path: Path) -> _Columns:
         raise DataError(f"{path}: row {short + 2} has {len(body[short])} columns; the header has {len(header)}.")
     users, items = (np.array([row[column] for row in body]) for column in (user, item))
     if rating is None:
-        return users, items, None
+        return _Columns(users, items, None)
     try:
-        return users, items, np.array([float(row[rating]) for row in body])
+        return _Columns(users, items, np.array([float(row[rating]) for row in body]))
     except ValueError as error:
         raise DataError(f"{path}: column {header[rating]!r} holds something else than numbers: {error}.") from error
 

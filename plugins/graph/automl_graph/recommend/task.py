@@ -48,6 +48,11 @@ class RecommendationOptions(BaseModel):
     min_rating: float | None = Field(None, description="Keep interactions with at least this rating; default: all.")
     validation: float = Field(0.1, gt=0, lt=1, description="Share of the interactions that the search measures on.")
     test: float = Field(0.1, gt=0, lt=1, description="Share of the interactions kept for the reported front.")
+    given_split: bool = Field(
+        True,
+        description="Where a file has a part for the test, take it and the share for validation out of the rest. false: divide "
+        "all interactions anew.",
+    )
     length: int = Field(10, ge=1, description="Number N of items that are recommended and rated.")
     negatives: int = Field(1, ge=1, description="Items not taken that each taken one is compared with in training.")
     steps_per_epoch: int | None = Field(
@@ -248,14 +253,20 @@ class Recommendation(Task):
 def _split(data: Interactions, seed: int, options: RecommendationOptions) -> dict[str, list[int]]:
     order = np.random.default_rng(seed).permutation(len(data.users))
     validation = max(1, round(options.validation * len(order)))
-    test = max(1, round(options.test * len(order)))
-    parts = {
-        "validation": order[:validation],
-        "test": order[validation : validation + test],
-        "train": order[validation + test :],
-    }
+    if data.test is not None and options.given_split:
+        in_test, order = order[data.test[order]], order[~data.test[order]]
+        parts = {"validation": order[:validation], "test": in_test, "train": order[validation:]}
+    else:
+        after = validation + max(1, round(options.test * len(order)))
+        parts = {"validation": order[:validation], "test": order[validation:after], "train": order[after:]}
     train = parts["train"]
     known = np.isin(data.users, data.users[train]) & np.isin(data.items, data.items[train])
+    for part in ("validation", "test"):
+        if not known[parts[part]].any():
+            raise DataError(
+                f"{data.name}: none of the {len(parts[part])} interactions of {part} has a user and an item that occur in "
+                "training as well, so nothing can be measured. Give more interactions of each user and item."
+            )
     return {part: sorted(rows[known[rows]].tolist()) for part, rows in parts.items()}
 
 

@@ -6,15 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from automl.errors import DataError
 from automl.options import parse_options
 from automl.tasks import Batch, evaluate_classifier, score_classifier, wrong_answers
 from automl.tasks.splits import Part
 from automl_graph.data.graph_archive import holds_graphs
+from automl_graph.data.graph_collection import GraphCollection
 from automl_graph.data.motif_graphs import CLASSES
+from automl_graph.data.training_targets import require_classes
 from automl_graph.tasks.graph_level import GraphLevelTask, load_collection
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.graph_split import split_graphs
@@ -42,9 +46,32 @@ class GraphClassification(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphClassification:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        graphs = load_collection(data, CLASSES, "classes")
-        fitting = split_graphs(graphs, chosen, seed) if split is None else split
-        return cls(graphs, fitting, chosen, seed, outputs=len(graphs.class_names))
+        return cls._divided(load_collection(data, CLASSES, "classes", chosen.target), split, chosen, seed)
+
+    @classmethod
+    def of(cls, graphs: GraphCollection, *, seed: int, options: Mapping[str, Any] | None = None) -> GraphClassification:
+        """Returns the task of graphs from Python.
+
+        Args:
+            graphs: with a class each.
+            seed: decides the split.
+            options: values for ``options_model``; ``target`` has no effect.
+
+        Raises:
+            DataError: the graphs have values instead of classes.
+        """
+        if not graphs.class_names:
+            raise DataError(f"{graphs.name}: its graphs have values, not classes; take 'GraphRegression'.")
+        return cls._divided(graphs, None, parse_options(GraphOptions, options or {}, where="task options"), seed)
+
+    @classmethod
+    def _divided(
+        cls, graphs: GraphCollection, split: Mapping[str, list[int]] | None, options: GraphOptions, seed: int
+    ) -> GraphClassification:
+        fitting = split_graphs(graphs, options, seed) if split is None else split
+        task = cls(graphs, fitting, options, seed, outputs=len(graphs.class_names))
+        require_classes(graphs.y.astype(np.int64), task.split["train"], graphs.class_names, graphs.name)
+        return task
 
     @classmethod
     def recognises(cls, data: str) -> bool:

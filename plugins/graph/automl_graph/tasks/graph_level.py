@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from automl.errors import DataError, did_you_mean
+from automl.errors import ConfigError, DataError, did_you_mean
 from automl.space import SizeLike
 from automl.tasks import Batch, StepScale, Task, check_split
 from automl.tasks.splits import PARTS, Part
@@ -160,21 +160,27 @@ class GraphLevelTask(Task):
         return Batch(join_graphs([self._graphs[row] for row in rows]), self._targets(rows).to(self._device))
 
 
-def load_collection(data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str) -> GraphCollection:
+def load_collection(
+    data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str, target: int | str | None
+) -> GraphCollection:
     """Returns a built-in collection or that of a file.
 
     Args:
         data: name or path.
         built_in: the collections that need no file.
         targets: ``"classes"`` or ``"values"``.
+        target: which column of the targets of a file.
 
     Raises:
         DataError: there is no such name or file, or the file is unfit.
+        ConfigError: there is no such column.
     """
     if data in built_in:
+        if target is not None:
+            raise ConfigError(f"task options.target: is for graphs of files, {data!r} is built in.")
         return built_in[data]()
     if data.lower().endswith(".npz"):
-        return read_graphs(Path(data), targets)
+        return read_graphs(Path(data), targets, target)
     raise DataError(
         f"{data}: no such graphs; expected a .npz file with 'node_ptr', 'edge_ptr', 'edge_index' and 'y', or built-in ones."
         f"{did_you_mean(data, built_in)}"

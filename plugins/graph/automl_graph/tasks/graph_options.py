@@ -18,6 +18,11 @@ class GraphOptions(BaseModel):
 
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the graphs that the search measures on.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the graphs kept for the reported front.")
+    target: int | str | None = Field(
+        None,
+        description="Which column of 'y', by number from 0 or by its name in 'tasks', where a file has several; graphs without a "
+        "value in it are left out.",
+    )
     fold: int | None = Field(
         None,
         ge=0,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from automl.errors import DataError
 from automl.options import parse_options
 from automl.tasks import Batch
 from automl.tasks.classification import evaluation_mode
@@ -18,6 +19,7 @@ from automl.tasks.splits import Part
 from automl_graph.data.graph_archive import holds_graphs
 from automl_graph.data.graph_collection import GraphCollection
 from automl_graph.data.motif_graphs import VALUES
+from automl_graph.data.training_targets import require_values
 from automl_graph.tasks.graph_level import GraphLevelTask, load_collection
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.graph_split import split_graphs
@@ -46,9 +48,10 @@ class GraphRegression(GraphLevelTask):
 
     def __init__(self, data: GraphCollection, split: Mapping[str, list[int]], options: GraphOptions, seed: int) -> None:
         super().__init__(data, split, options, seed, outputs=1)
+        require_values(data.y.astype(np.float64), self.split["train"], data.name)
         known = data.y[self.split["train"]].astype(np.float64)
         self._mean: Final = float(known.mean())
-        self._deviation: Final = float(known.std()) or 1.0
+        self._deviation: Final = float(known.std())
 
     @classmethod
     def load(
@@ -60,8 +63,25 @@ class GraphRegression(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphRegression:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        graphs = load_collection(data, VALUES, "values")
+        graphs = load_collection(data, VALUES, "values", chosen.target)
         return cls(graphs, split_graphs(graphs, chosen, seed) if split is None else split, chosen, seed)
+
+    @classmethod
+    def of(cls, graphs: GraphCollection, *, seed: int, options: Mapping[str, Any] | None = None) -> GraphRegression:
+        """Returns the task of graphs from Python.
+
+        Args:
+            graphs: with a value each.
+            seed: decides the split.
+            options: values for ``options_model``; ``target`` has no effect.
+
+        Raises:
+            DataError: the graphs have classes instead of values.
+        """
+        if graphs.class_names:
+            raise DataError(f"{graphs.name}: its graphs have classes, not values; take 'GraphClassification'.")
+        chosen = parse_options(GraphOptions, options or {}, where="task options")
+        return cls(graphs, split_graphs(graphs, chosen, seed), chosen, seed)
 
     @classmethod
     def recognises(cls, data: str) -> bool:

@@ -20,6 +20,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.blocks.classifier import NodeClassifier
 from automl_graph.data import NodeData, digits_neighbours, find_graph, holds_graph, karate_club
 from automl_graph.data.statistics import graph_statistics
+from automl_graph.data.training_targets import require_classes
 from automl_graph.signal import Graph
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
@@ -82,7 +83,9 @@ class NodeClassification(Task):
     )
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
+        _require_labels(data)
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
+        require_classes(data.y.numpy(), self.split["train"], data.class_names, data.name)
         self.input_width = int(data.x.shape[1])
         self.outputs = len(data.class_names)
         self.sample_shape = tuple(data.x.shape)
@@ -248,6 +251,11 @@ class NodeClassification(Task):
             yield Batch(inputs, self._y[asked], torch.arange(len(asked), device=device))
 
 
+def _require_labels(data: NodeData) -> None:
+    if not data.class_names:
+        raise DataError(f"{data.name}: its nodes have no classes; expected 'y', one label for each node.")
+
+
 def _read(data: str, options: NodeOptions) -> NodeData:
     if data in _BUILT_IN:
         if options.fixed_split is not None or options.features != "given":
@@ -261,6 +269,7 @@ def _read(data: str, options: NodeOptions) -> NodeData:
 
 
 def _split(graph: NodeData, data: str, seed: int, options: NodeOptions) -> dict[str, list[int]]:
+    _require_labels(graph)
     if graph.split is not None and options.labels_per_class is None:
         return dict(graph.split)
     usual = _BUILT_IN[data].labels_per_class if data in _BUILT_IN else 0
