@@ -275,12 +275,19 @@ def test_judge_is_zero_without_dropout_and_negative_with_it(monkeypatch: pytest.
     assert judge.score(x) == pytest.approx(0, abs=1e-9)
 
 
-def test_labels_of_training_nodes_choose_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check 11, the only use of labels; it repeats."""
+def rated_in_each_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Has a snapshot rated after every step of a generator; returns features, edges, and nodes with their labels."""
     monkeypatch.setattr("automl_graph.local_augmentation.train._EVERY", 1)
     monkeypatch.setattr("automl_graph.local_augmentation.train._EARLIEST", 0)
     x, edges = star(5)
-    labelled = torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1])
+    return x, edges, (torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1]))
+
+
+def test_labels_of_training_nodes_choose_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 11, the only use of labels; it repeats."""
+    x, edges, labelled = rated_in_each_step(monkeypatch)
     rated: list[float] = []
     score = SnapshotJudge.score
 
@@ -310,10 +317,7 @@ def test_labels_are_read_by_the_selection_alone() -> None:
 
 
 def test_the_snapshot_with_the_largest_score_is_kept_and_taught_to_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automl_graph.local_augmentation.train._EVERY", 1)
-    monkeypatch.setattr("automl_graph.local_augmentation.train._EARLIEST", 0)
-    x, edges = star(5)
-    labelled = torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1])
+    x, edges, labelled = rated_in_each_step(monkeypatch)
     taught: list[int] = []
 
     def kept(scores: list[float]) -> Generator:
