@@ -303,6 +303,11 @@ def automl_spaces() -> list[Space]:
             path=_SPACES / "recommend.yaml",
         ),
         Space(
+            name="graph/augmented",
+            summary="Generated features of neighbours, then deep propagation, for few labels (LAGNN)",
+            path=_SPACES / "augmented.yaml",
+        ),
+        Space(
             name="graph/autognn",
             summary="Two attention layers whose every part is searched (Auto-GNN)",
             path=_SPACES / "autognn.yaml",

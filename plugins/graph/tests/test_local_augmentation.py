@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ from automl_graph.local_augmentation import (
     load_generator,
     sharpened,
     train_generator,
+    train_snapshots,
     u_score,
 )
 from automl_graph.local_augmentation.strategy import Consistency
 from automl_graph.local_augmentation.train import Encoder, divergence, neighbour_pairs, reconstruction_loss
 from automl_graph.signal import Graph
-from automl_graph.tasks import NodeClassification
+from automl_graph.tasks import GraphClassification, NodeClassification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -366,7 +369,7 @@ task: node-classification
 slots:
   augmented:
     from: input
-    blocks: [{graph.local_augmentation: {generator: trained, training: {steps: 2, hidden: 5, latent: 2}}}]
+    blocks: [{graph.local_augmentation: {generator: trained, steps: 2, hidden: 5, training: {latent: 2}}}]
     width: 7
 output: augmented
 head: auto
@@ -392,16 +395,176 @@ def test_a_space_trains_its_generator_on_what_training_may_see(tmp_path: Path, m
     x, edges = task.training_graph.x, task.training_graph.edge_index
     options = GeneratorOptions(steps=2, hidden=5, latent=2)
     assert cached_generator(x, edges, tmp_path / "cache" / "local-augmentation", options) == written
+    file.write_text(SPACE.replace("latent", "latents"))
+    with pytest.raises(ConfigError, match=r"no option 'latents'.*'latent'"):
+        build_supernet(load_skeleton(str(file), host), task, host)
     file.write_text(SPACE.replace("steps", "step"))
-    with pytest.raises(ConfigError, match=r"no option 'step'.*'steps'"):
+    with pytest.raises(ConfigError, match=r"'step'.*'steps'"):
         build_supernet(load_skeleton(str(file), host), task, host)
 
 
 def test_a_generator_needs_a_graph_to_learn_from() -> None:
     with pytest.raises(SpaceError, match="one graph to learn from"):
         LocalAugmentation(4, 3, generator="trained")
-    with pytest.raises(SpaceError, match="'trained', not for 'self'"):
-        LocalAugmentation(4, 3, training={"steps": 3})
+    host = Host.load()
+    with pytest.raises(ConfigError, match="one graph to learn from"):
+        build_supernet(
+            load_skeleton("graph/augmented", host), GraphClassification.load("cycles-or-trees", seed=0), host
+        )
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which generators are kept, empty."""
+    monkeypatch.setenv("AUTOML_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "local-augmentation"
+
+
+QUICK = {"latent": 2, "batch_size": 8, "learning_rate": 0.05}
+
+
+def searched(width: int = 6, **options: Any) -> LocalAugmentation:
+    """A block with four generators of the star."""
+    settings: dict[str, Any] = {"hidden": [5, 9], "steps": [2, 7], "training": QUICK} | options
+    return LocalAugmentation(width, 4, generator="trained", training_graph=Graph(*star(5)), **settings)
+
+
+@pytest.mark.usefixtures("cache")
+def test_width_and_steps_are_dimensions_where_features_are_generated() -> None:
+    space = Supernet(searched()).space
+    assert {name: list(dimension.choices) for name, dimension in space.dimensions.items()} == {
+        "mode": ["none", "concat", "average"],
+        "hidden": [5, 9],
+        "steps": [2, 7],
+    }
+    assert space.size() == 1 + 2 * 4
+    for architecture in space.enumerate():
+        assert ({"hidden", "steps"} <= architecture.keys()) == (architecture["mode"] != "none")
+        assert architecture.keys() <= {"mode", "hidden", "steps"}
+    assert Supernet(searched(hidden=5)).space.names == ("mode", "steps")
+    assert Supernet(searched(mode="concat")).space.size() == 4
+    assert Supernet(searched(mode="none")).space.size() == 1
+    assert Supernet(searched(hidden=[5], steps=7)).space.size() == 3
+
+
+@pytest.mark.usefixtures("cache")
+def test_every_width_and_number_of_steps_is_a_generator_of_its_own_and_extracted_alone(tmp_path: Path) -> None:
+    x, edges = star(5)
+    supernet = Supernet(searched()).eval()
+    answers: dict[tuple[object, ...], torch.Tensor] = {}
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        model = supernet.extract(architecture)
+        found = model(Graph(x, edges)).x
+        torch.testing.assert_close(found, supernet(Graph(x, edges)).x, rtol=0, atol=0)
+        answers[tuple(architecture.values())] = found
+        held = [module for module in model.modules() if isinstance(module, Generator)]
+        if architecture["mode"] == "none":
+            assert not held
+            continue
+        (generator,) = held
+        hidden, steps = int(architecture["hidden"]), int(architecture["steps"])
+        expected, _ = train_generator(x, edges, GeneratorOptions(hidden=hidden, steps=steps, **QUICK))
+        assert all(map(torch.equal, generator.state_dict().values(), expected.state_dict().values()))
+        torch.export.export(_OnTensors(model), (x, edges))
+        assert not any(parameter.requires_grad for parameter in generator.parameters())
+    for one, two in combinations(answers.values(), 2):
+        assert not torch.allclose(one, two)
+
+
+def test_generators_of_one_width_are_snapshots_of_one_training_kept_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[int, list[int]]] = []
+
+    def noted(
+        x: torch.Tensor, edges: torch.Tensor, options: GeneratorOptions, steps: list[int]
+    ) -> dict[int, Generator]:
+        trained.append((options.hidden, list(steps)))
+        return train_snapshots(x, edges, options, steps)
+
+    monkeypatch.setattr("automl_graph.local_augmentation.storage.train_snapshots", noted)
+    searched()
+    assert trained == [(5, [2, 7]), (9, [2, 7])]
+    written = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(written) == 4
+    searched()
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+    searched(steps=[2, 7, 8])
+    assert trained[2:] == [(5, [8]), (9, [8])]
+    x, edges = star(5)
+    options = GeneratorOptions(hidden=5, steps=7, **QUICK)
+    assert cached_generator(x, edges, cache, options) in written  # one file, whichever way it is asked for
+
+
+def test_snapshots_are_what_separate_trainings_give_and_leave_random_numbers_alone() -> None:
+    x, edges = star(5)
+    torch.manual_seed(3)
+    expected_next = torch.rand(1)
+    torch.manual_seed(3)
+    snapshots = train_snapshots(x, edges, SMALL, [1, 5])
+    assert torch.equal(torch.rand(1), expected_next)
+    assert list(snapshots) == [1, 5]
+    for steps, found in snapshots.items():
+        expected, _ = train_generator(x, edges, replace(SMALL, steps=steps))
+        assert not found.training
+        assert torch.equal(found(x), expected(x))
+    with pytest.raises(ConfigError, match="selection 'last', not 'u_score'"):
+        train_snapshots(x, edges, replace(SMALL, selection="u_score"), [1])
+
+
+def test_the_reconstruction_fits_the_range_of_the_features(cache: Path) -> None:
+    x, edges = star(5)
+    bounded = searched(steps=2, hidden=5)
+    assert isinstance(bounded.generator.active, Generator)
+    assert bounded.generator.active.bounded
+    graph = Graph(x - 0.5, edges)
+    free = LocalAugmentation(6, 4, generator="trained", steps=2, hidden=5, training=QUICK, training_graph=graph)
+    assert not free.generator.active.bounded
+    assert len(list(cache.iterdir())) == 2
+    with pytest.raises(DataError, match="'bce' needs features from 0 to 1"):
+        LocalAugmentation(6, 4, generator="trained", steps=2, training={"reconstruction": "bce"}, training_graph=graph)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"hidden": 0}, "hidden: 0 is not a whole number of at least 1"),
+        ({"hidden": [5, 2.5]}, "hidden: 2.5 is not a whole number"),
+        ({"steps": [0, 5]}, "steps: 0 is not a whole number of at least 1"),
+        ({"steps": True}, "steps: True is not a whole number"),
+        ({"steps": [7, 2]}, "choices must increase"),
+        ({"hidden": []}, "at least one choice"),
+        ({"training": {"hidden": 5}}, "'hidden' is an option of the block itself"),
+        ({"training": {"steps": 5}}, "'steps' is an option of the block itself"),
+        ({"training": {"latents": 5}}, r"no option 'latents'.*'latent'"),
+        ({"training": {"selection": "u_score"}}, "no option 'selection'"),
+    ],
+)
+def test_unusable_options_of_the_block_are_refused_before_any_training(
+    wrong: dict[str, Any], message: str, cache: Path
+) -> None:
+    with pytest.raises(SpaceError, match=message):
+        searched(**wrong)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("option", [{"training": {"latent": 3}}, {"hidden": 5}, {"steps": [2, 3]}])
+def test_options_of_the_generator_are_for_a_trained_one(option: dict[str, Any]) -> None:
+    with pytest.raises(SpaceError, match=f"{next(iter(option))}: is for generator 'trained', not for 'self'"):
+        LocalAugmentation(4, 3, **option)
+
+
+def test_the_augmented_space_searches_the_generator(cache: Path) -> None:
+    host = Host.load()
+    task = NodeClassification.load("karate", seed=0)
+    space = build_supernet(load_skeleton("graph/augmented", host), task, host).space
+    block = "augmented.blocks.0"
+    assert list(space.dimensions[f"{block}.mode"].choices) == ["none", "concat", "average"]
+    widths, lengths = space.dimensions[f"{block}.hidden"].choices, space.dimensions[f"{block}.steps"].choices
+    assert len(widths) > 1
+    assert len(lengths) > 1
+    assert len(list(cache.iterdir())) == len(widths) * len(lengths)
 
 
 def test_consistency_refuses_a_task_with_a_single_output(tmp_path: Path) -> None:

@@ -26,7 +26,12 @@ NAMED = {"graph/heterophily": {"graph.sheaf_ode"}}
 
 @pytest.mark.parametrize(
     ("space", "slot"),
-    [("graph/node", "message"), ("graph/homophily", "propagation"), ("graph/heterophily", "neighbours")],
+    [
+        ("graph/node", "message"),
+        ("graph/homophily", "propagation"),
+        ("graph/heterophily", "neighbours"),
+        ("graph/augmented", "propagation"),
+    ],
 )
 def test_every_fitting_block_competes_with_an_equal_share(space: str, slot: str) -> None:
     task = NodeClassification.load("karate", seed=0)

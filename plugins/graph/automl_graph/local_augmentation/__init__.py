@@ -8,8 +8,8 @@ from automl_graph.local_augmentation.consistency import consistency_loss, sharpe
 from automl_graph.local_augmentation.generator import Generator, GeneratorOptions
 from automl_graph.local_augmentation.layer import AugmentedLayer
 from automl_graph.local_augmentation.snapshot import SnapshotJudge, u_score
-from automl_graph.local_augmentation.storage import cached_generator, load_generator, save_generator
-from automl_graph.local_augmentation.train import GeneratorRecord, train_generator
+from automl_graph.local_augmentation.storage import cached_generator, cached_snapshots, load_generator, save_generator
+from automl_graph.local_augmentation.train import GeneratorRecord, train_generator, train_snapshots
 
 __all__ = [
     "AugmentedLayer",
@@ -18,10 +18,12 @@ __all__ = [
     "GeneratorRecord",
     "SnapshotJudge",
     "cached_generator",
+    "cached_snapshots",
     "consistency_loss",
     "load_generator",
     "save_generator",
     "sharpened",
     "train_generator",
+    "train_snapshots",
     "u_score",
 ]

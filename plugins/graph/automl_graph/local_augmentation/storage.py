@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Collection
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,9 @@ from torch import Tensor
 from automl.atomic_write import write_atomically
 from automl.errors import DataError
 from automl_graph.local_augmentation.generator import Generator, GeneratorOptions
-from automl_graph.local_augmentation.train import train_generator
+from automl_graph.local_augmentation.train import train_generator, train_snapshots
 
-__all__ = ["cached_generator", "load_generator", "save_generator"]
+__all__ = ["cached_generator", "cached_snapshots", "load_generator", "save_generator"]
 
 _KEY: Final = "local_augmentation"
 
@@ -65,13 +66,41 @@ def cached_generator(
         labelled: see ``train_generator``.
     """
     options = GeneratorOptions() if options is None else options
-    digest = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
-    for tensor in (x, edge_index, *(labelled or ())):
-        digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.contiguous().cpu().numpy().tobytes())
-    path = folder / f"generator-{digest.hexdigest()[:16]}.safetensors"
+    path = _path(folder, options, x, edge_index, *(labelled or ()))
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         generator, _ = train_generator(x, edge_index, options, labelled)
         save_generator(generator, options, path)
     return path
+
+
+def cached_snapshots(
+    x: Tensor, edge_index: Tensor, folder: Path, options: GeneratorOptions, steps: Collection[int]
+) -> dict[int, Path]:
+    """Returns the files of the generators after several numbers of steps; what is missing comes from one training.
+
+    They are the files that ``cached_generator`` keeps for these options with each of the numbers.
+
+    Args:
+        x: features as networks will see them, ``(nodes, width)``.
+        edge_index: ``(2, edges)``.
+        folder: where generators are kept; made if it does not exist.
+        options: sizes and training, with the selection ``last``; its own number of steps is not read.
+        steps: numbers of steps, at least one of them.
+    """
+    each = {number: replace(options, steps=number) for number in steps}
+    paths = {number: _path(folder, chosen, x, edge_index) for number, chosen in each.items()}
+    missing = [number for number, path in paths.items() if not path.exists()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, generator in train_snapshots(x, edge_index, options, missing).items():
+            save_generator(generator, each[number], paths[number])
+    return paths
+
+
+def _path(folder: Path, options: GeneratorOptions, *tensors: Tensor) -> Path:
+    digest = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
+    for tensor in tensors:
+        digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    return folder / f"generator-{digest.hexdigest()[:16]}.safetensors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Collection
 from typing import Final, NamedTuple, final
 
 import torch
@@ -12,7 +14,15 @@ from automl.errors import ConfigError, DataError
 from automl_graph.local_augmentation.generator import Generator, GeneratorOptions
 from automl_graph.local_augmentation.snapshot import SnapshotJudge
 
-__all__ = ["Encoder", "GeneratorRecord", "divergence", "neighbour_pairs", "reconstruction_loss", "train_generator"]
+__all__ = [
+    "Encoder",
+    "GeneratorRecord",
+    "divergence",
+    "neighbour_pairs",
+    "reconstruction_loss",
+    "train_generator",
+    "train_snapshots",
+]
 
 _SHOWN: Final = 100
 _DRAWS: Final = 8
@@ -101,11 +111,7 @@ def train_generator(
         torch.Size([3, 3])
     """
     options = GeneratorOptions() if options is None else options
-    centre, neighbour = neighbour_pairs(edge_index)
-    if not len(centre):
-        raise DataError("local augmentation: the graph has no edge between two nodes, so nobody has a neighbour.")
-    if options.reconstruction == "bce" and not bool(((x >= 0) & (x <= 1)).all()):
-        raise DataError("local augmentation: 'bce' needs features from 0 to 1; take reconstruction 'mse' for these.")
+    _require_trainable(x, edge_index, options)
     if options.selection == "u_score" and labelled is None:
         raise ConfigError(
             "local augmentation: the selection 'u_score' needs 'labelled', training nodes and their classes."
@@ -113,28 +119,17 @@ def train_generator(
     losses: list[tuple[float, float]] = []
     best: tuple[float, dict[str, Tensor]] | None = None
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(options.seed)
-        generator = Generator(x.shape[1], options).to(x)
-        encoder = Encoder(x.shape[1], options).to(x)
-        optimiser = torch.optim.Adam([*generator.parameters(), *encoder.parameters()], lr=options.learning_rate)
+        training = _Training(x, edge_index, options)
+        generator = training.generator
         judge = SnapshotJudge(x, edge_index, *labelled) if options.selection == "u_score" and labelled else None
         for step in range(1, options.steps + 1):
-            drawn = torch.randint(len(centre), (options.batch_size,))
-            given, wanted = x[centre[drawn]], x[neighbour[drawn]]
-            mean, log_variance = encoder(wanted, given)
-            z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-            kl = divergence(mean, log_variance).mean()
-            loss = reconstruction_loss(generator.logits(z, given), wanted, options).mean()
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss + options.kl_weight * kl)
-            optimiser.step()
-            losses.append((loss.item() + kl.item(), kl.item()))
+            losses.append(training.step())
             if judge is not None and (step == options.steps or (step > _EARLIEST and step % _EVERY == 0)):
                 with torch.no_grad():
                     generated = generator.train()(x)
                 score = judge.score(generated)
                 if best is None or score > best[0]:
-                    best = score, {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+                    best = score, _state_of(generator)
                     judge.learn(generated)
         if best is not None:
             generator.load_state_dict(best[1])
@@ -143,3 +138,75 @@ def train_generator(
         deviation = torch.stack([generator(x) for _ in range(_DRAWS)]).std(0).mean().item()
     shown = torch.tensor(losses[-_SHOWN:]).mean(0).tolist()
     return generator.eval(), GeneratorRecord(shown[0], shown[1], deviation)
+
+
+def train_snapshots(
+    x: Tensor, edge_index: Tensor, options: GeneratorOptions, steps: Collection[int]
+) -> dict[int, Generator]:
+    """Returns the generators after several numbers of steps, all from one training of the largest.
+
+    Each is, bit for bit, what ``train_generator`` gives for that number of steps: the rate is constant, so the first steps
+    of a long training are those of a short one.
+
+    Args:
+        x: features as networks will see them, ``(nodes, width)``.
+        edge_index: ``(2, edges)``.
+        options: sizes and training, with the selection ``last``; its own number of steps is not read.
+        steps: numbers of steps, at least one of them.
+
+    Raises:
+        DataError: there are no edges, or features outside of 0 to 1 with ``bce``.
+        ConfigError: another selection, which depends on where a training ends.
+    """
+    if options.selection != "last":
+        raise ConfigError(f"local augmentation: snapshots need the selection 'last', not {options.selection!r}.")
+    _require_trainable(x, edge_index, options)
+    taken: dict[int, Generator] = {}
+    with torch.random.fork_rng(devices=()):
+        training = _Training(x, edge_index, options)
+        for step in range(1, max(steps) + 1):
+            training.step()
+            if step in steps:
+                # A copy and not a new one, whose first weights would be drawn from the numbers of this training.
+                taken[step] = copy.deepcopy(training.generator).requires_grad_(False).eval()
+    return taken
+
+
+@final
+class _Training:
+    """Generator, encoder and optimiser, from the seed of the options on; the caller keeps the state of random numbers."""
+
+    def __init__(self, x: Tensor, edge_index: Tensor, options: GeneratorOptions) -> None:
+        torch.manual_seed(options.seed)
+        self._x: Final = x
+        self._options: Final = options
+        self._centre, self._neighbour = neighbour_pairs(edge_index)
+        self.generator: Final = Generator(x.shape[1], options).to(x)
+        self._encoder: Final = Encoder(x.shape[1], options).to(x)
+        parameters = [*self.generator.parameters(), *self._encoder.parameters()]
+        self._optimiser: Final = torch.optim.Adam(parameters, lr=options.learning_rate)
+
+    def step(self) -> tuple[float, float]:
+        """Takes a step; returns loss and divergence of its pairs."""
+        options = self._options
+        drawn = torch.randint(len(self._centre), (options.batch_size,))
+        given, wanted = self._x[self._centre[drawn]], self._x[self._neighbour[drawn]]
+        mean, log_variance = self._encoder(wanted, given)
+        z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        kl = divergence(mean, log_variance).mean()
+        loss = reconstruction_loss(self.generator.logits(z, given), wanted, options).mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss + options.kl_weight * kl)
+        self._optimiser.step()
+        return loss.item() + kl.item(), kl.item()
+
+
+def _require_trainable(x: Tensor, edge_index: Tensor, options: GeneratorOptions) -> None:
+    if not len(neighbour_pairs(edge_index)[0]):
+        raise DataError("local augmentation: the graph has no edge between two nodes, so nobody has a neighbour.")
+    if options.reconstruction == "bce" and not bool(((x >= 0) & (x <= 1)).all()):
+        raise DataError("local augmentation: 'bce' needs features from 0 to 1; take reconstruction 'mse' for these.")
+
+
+def _state_of(generator: Generator) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in generator.state_dict().items()}
