@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from automl.elastic import specialise
 from automl.errors import RunError, SpaceError
-from automl.space import Architecture, Kept, Rule, SearchSpace, restrict
+from automl.space import Architecture, Dimension, Kept, Rule, SearchSpace, restrict
 from automl.space.walk import read_dimensions
 from automl.supernet.calibration import CalibrationReport, calibrate
 from automl.supernet.dimension_kinds import DimensionKind, dimension_kinds
@@ -133,6 +133,11 @@ class Supernet(nn.Module):
     def active_set(self) -> int:
         """Number of the weight set that the active subnetwork uses."""
         return self._active_set
+
+    @property
+    def module_dimensions(self) -> Mapping[str, Dimension]:
+        """The dimensions that modules hold, by their names in the space; all their choices, where the space has only some."""
+        return self._dimensions
 
     @cached_property
     def kinds(self) -> Mapping[str, DimensionKind]:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from torch import nn
 
 from automl.errors import SpaceError
-from automl.space import Architecture, SearchSpace
+from automl.space import Architecture, SearchSpace, restrict
 from automl.supernet import Supernet
 from automl.supernet.network import SkeletonNetwork, SlotNetwork
 
@@ -54,14 +54,26 @@ def covering_architectures(supernet: Supernet) -> Iterator[Architecture]:
 
 
 def _settings(supernet: Supernet) -> dict[str, dict[Setting, None]]:
-    """For each place of a block all settings of its dimensions, by their names in the space, in order."""
-    names = {dimension: name for name, dimension in supernet.space.dimensions.items()}
+    """For each place of a block all settings of its dimensions, by their names in the space, in order.
+
+    Where the space keeps only some choices of a network, settings with others are left out.
+    """
+    names = {dimension: name for name, dimension in supernet.module_dimensions.items()}
     found = {}
     for path, module in _places(supernet.network).items():
         local = SearchSpace.of(module)
+        kept = {
+            name: [
+                choice for choice in dimension.choices if choice in supernet.space.dimensions[names[dimension]].choices
+            ]
+            for name, dimension in local.dimensions.items()
+            if dimension in names
+        }
         settings: dict[Setting, None] = {}
-        for architecture in local.enumerate():
-            settings[tuple((names[local.dimensions[name]], value) for name, value in architecture.items())] = None
+        for architecture in restrict(local, kept).enumerate():
+            # A dimension that is not in the space can no longer be active in it.
+            if all(local.dimensions[name] in names for name in architecture):
+                settings[tuple((names[local.dimensions[name]], value) for name, value in architecture.items())] = None
             if len(settings) >= _MOST_SETTINGS:
                 break
         found[path] = settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,3 +201,23 @@ def test_covering_networks_hold_every_block_that_random_networks_have(supernet: 
     rng = np.random.default_rng(3)
     for _ in range(40):
         assert keys(supernet.space.sample(rng)) <= covered
+
+
+def test_networks_of_a_narrower_space_hold_all_that_it_keeps(supernet: Supernet) -> None:
+    """As a limit of memory leaves families out."""
+    whole = supernet.space
+    only: dict[str, list[Any]] = {}
+    for name, dimension in whole.dimensions.items():
+        if name.endswith(".choice"):
+            only[name] = [dimension.choices[0]]
+        elif len(dimension.choices) > 2:
+            only[name] = list(dimension.choices[:-1])
+    assert any(name.endswith(".choice") for name in only)
+    assert any(not name.endswith(".choice") for name in only)
+    narrow = Supernet(supernet.network, only=only)
+    assert set(narrow.space.names) < set(whole.names)  # those of blocks beyond the greatest depth are gone
+    architectures = list(covering_architectures(narrow))
+    # Depths say how many blocks there are, and are no setting of any.
+    of_blocks = {name: dimension for name, dimension in narrow.space.dimensions.items() if not name.endswith(".depth")}
+    found = {pair for architecture in architectures for pair in architecture.items() if pair[0] in of_blocks}
+    assert found == {(name, choice) for name, dimension in of_blocks.items() for choice in dimension.choices}
