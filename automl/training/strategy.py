@@ -125,7 +125,7 @@ class StepContext:
         """
         self.supernet.activate(architecture, weight_set)
         self._ran(architecture)
-        with auxiliary_losses() as losses:
+        with auxiliary_losses(self.batch) as losses:
             outputs = self._forward(*self.batch.inputs)
         if losses:
             self._auxiliary.append((outputs, torch.stack(losses).sum()))

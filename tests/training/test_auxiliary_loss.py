@@ -62,6 +62,35 @@ def test_loss_of_outputs_contains_what_their_own_pass_added() -> None:
     torch.testing.assert_close(step.loss(other), task.loss(other, step.batch))
 
 
+class PenalisedByTarget(nn.Module):
+    """A network that adds the mean of its inputs' first column where the target is class 1, which only the batch tells."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor, group: Tensor) -> Tensor:
+        add_auxiliary_loss(lambda batch: self.scale * x[batch.target == 1, 0].mean())
+        outputs: Tensor = self.inner(x, group)
+        return outputs
+
+
+def test_a_loss_may_depend_on_the_batch_of_its_own_pass() -> None:
+    step = context(Supernet(PenalisedByTarget(toy_supernet(1).network)))
+    task = ToyTask(seed=0)
+    parts = step.shares(2)
+    assert len(parts) == 2
+    for part in parts:
+        outputs = part.forward(part.largest)
+        (x, _), target = part.batch.inputs, part.batch.target
+        expected = task.loss(outputs, part.batch) + 2 * x[target == 1, 0].mean()
+        torch.testing.assert_close(part.loss(outputs), expected)
+    with auxiliary_losses() as losses:
+        step.supernet(*step.batch.inputs)
+    assert not losses  # no batch, no targets
+
+
 @pytest.mark.parametrize("strategy", [SinglePath(), Sandwich(random=1)], ids=repr)
 def test_training_lowers_an_auxiliary_loss(strategy: Strategy, tmp_path: Path) -> None:
     sizes = {}

@@ -22,10 +22,13 @@ from automl_graph.recommend.signals import Bipartite
 from automl_graph.recommend.table import ItemScores, NodeTable
 from torch import Tensor, nn
 
-from automl.errors import AutomlError, ConfigError, DataError
+from automl.errors import AutomlError, ConfigError, DataError, SpaceError
 from automl.host import Host
 from automl.job import run_job
 from automl.job_config import JobConfig
+from automl.supernet import auxiliary_losses, build_supernet, load_skeleton
+from automl.tasks import Batch
+from automl.training import FamilyTurns, StepContext
 
 HOST = Host.load(entry_points=False, plugins=[plugin])
 
@@ -354,3 +357,90 @@ def test_ranking_objective_refuses_another_task(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'ndcg-loss' rates ranked lists"):
         run_job(job, tmp_path / "run", host=HOST)
     assert not (tmp_path / "run").exists()  # before a training
+
+
+FAMILIES = ("graph.factorisation", "graph.lightgcn", "graph.sheaf4rec")
+SPACE = """
+space: own
+input: bipartite
+slots:
+  table: {from: input, blocks: [graph.table: {reg_weight: %s}], width: [3, 5]}
+  message: {from: table, blocks: [%s]}
+output: message
+"""
+
+
+def step_of(folder: Path, family: str, reg_weight: float, batch: Batch | None = None) -> StepContext:
+    """A step of a job with random weights, on six users with two negatives each unless a batch is given."""
+    (folder / "own.yaml").write_text(SPACE % (reg_weight, family))
+    task = load(negatives=2)
+    torch.manual_seed(0)
+    supernet = build_supernet(load_skeleton(str(folder / "own.yaml"), HOST), task, HOST).double().train()
+    with torch.no_grad():
+        supernet.get_parameter("network.table.blocks.0.table.weight").normal_()
+    return StepContext(
+        supernet=supernet,
+        task=task,
+        batch=next(task.train_batches(np.random.default_rng(1), 6)) if batch is None else batch,
+        rng=np.random.default_rng(2),
+        turn=FamilyTurns(supernet).draw(np.random.default_rng(2)),
+        label_smoothing=0.0,
+        progress=0.0,
+        validation=list,
+        forward=supernet,
+        backward=torch.autograd.backward,
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("smallest", [True, False])
+def test_a_job_adds_the_l2_term_of_the_vectors_in_the_batch(tmp_path: Path, family: str, smallest: bool) -> None:
+    step = step_of(tmp_path, family, 0.7)
+    architecture = step.smallest if smallest else step.largest
+    table = step.supernet.get_parameter("network.table.blocks.0.table.weight")
+    outputs = step.forward(architecture)
+    step.backward(step.loss(outputs))
+    assert table.grad is not None
+    found, gradient = step.loss(outputs).detach(), table.grad.clone()
+    step.supernet.zero_grad()
+    users, items = step.batch.inputs[0], step.batch.target
+    assert items.shape == (6, 3)
+    width = int(architecture["table.width"])
+    nodes = [*users.tolist(), *(298 + item for item in items.flatten().tolist())]  # 298 users, then the items
+    start = torch.stack([table[node, :width] for node in nodes])
+    scores = step.supernet(*step.batch.inputs).gather(1, items)
+    expected = bpr_loss(scores[:, :1], scores[:, 1:], start, 0.7)
+    torch.testing.assert_close(found, expected.detach())
+    assert float(found) > float(bpr_loss(scores[:, :1], scores[:, 1:]).detach()) + 0.1
+    expected.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(gradient, table.grad)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_a_weight_the_loss_is_that_of_the_scores(tmp_path: Path, family: str) -> None:
+    step = step_of(tmp_path, family, 0.0)
+    outputs = step.forward(step.largest)
+    scores = outputs.gather(1, step.batch.target)
+    assert torch.equal(step.loss(outputs), bpr_loss(scores[:, :1], scores[:, 1:]))
+
+
+def test_the_l2_term_is_part_of_training_steps_alone(tmp_path: Path) -> None:
+    (held_out, *_) = load().batches("validation", 6)
+    step = step_of(tmp_path, "graph.lightgcn", 0.7, held_out)
+    outputs = step.forward(step.largest)
+    assert torch.equal(step.loss(outputs), load().loss(outputs, held_out))  # every item is in it, none is drawn
+    training = step_of(tmp_path, "graph.lightgcn", 0.7)
+    outputs = training.supernet(*training.batch.inputs)
+    assert torch.equal(training.loss(outputs), load().loss(outputs, training.batch))
+    extracted = training.supernet.eval().extract(training.largest)
+    with auxiliary_losses(training.batch) as losses:
+        extracted(*training.batch.inputs)
+    assert not losses
+
+
+@pytest.mark.parametrize("wrong", [-0.1, math.inf, math.nan, True, "much"])
+def test_unusable_weights_of_the_l2_term_are_refused(wrong: Any) -> None:
+    with pytest.raises(SpaceError, match=r"reg_weight: .* is not a finite number of at least 0"):
+        NodeTable(5, 3, reg_weight=wrong, user_count=2)
+    with pytest.raises(SpaceError, match="reg_weight: needs a task that tells which nodes are users"):
+        NodeTable(5, 3, reg_weight=0.1)

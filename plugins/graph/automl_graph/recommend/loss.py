@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["bpr_loss", "expected_bpr_loss"]
+__all__ = ["bpr_loss", "expected_bpr_loss", "l2_loss"]
 
 _PAIRS_AT_ONCE = 2048
 
@@ -30,7 +30,18 @@ def bpr_loss(positive: Tensor, negative: Tensor, start: Tensor | None = None, re
     loss = F.softplus(negative - positive).mean()
     if start is None or not reg_weight:
         return loss
-    return loss + reg_weight / (2 * len(positive)) * start.square().sum()
+    return loss + l2_loss(start, len(positive), reg_weight)
+
+
+def l2_loss(start: Tensor, rows: int, reg_weight: float) -> Tensor:
+    """Returns ``reg_weight / (2 B) * |start|^2``.
+
+    Args:
+        start: vectors of the users and items of a batch before any propagation, ``(any, width)``.
+        rows: users in the batch, B.
+        reg_weight: weight of their squared length.
+    """
+    return reg_weight / (2 * rows) * start.square().sum()
 
 
 def expected_bpr_loss(scores: Tensor, relevance: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Self, final
 
 import torch
 from torch import Tensor
 
 from automl.supernet import PayloadFormat
+from automl.tasks import Task
 
 __all__ = ["Bipartite", "BipartiteFormat", "Embeddings", "EmbeddingsFormat"]
 
@@ -44,11 +46,26 @@ class Embeddings(NamedTuple):
 
 @final
 class BipartiteFormat(PayloadFormat):
-    """The payload is a ``Bipartite``; its width is the number of nodes."""
+    """The payload is a ``Bipartite``; its width is the number of nodes.
+
+    Args:
+        user_count: how many of the nodes are users; None where it is not known.
+    """
 
     channel_axis = 0
     samples_interact = True
     categorical = True
+
+    def __init__(self, user_count: int | None = None) -> None:
+        self.user_count: Final = user_count
+
+    @classmethod
+    def for_task(cls, task: Task) -> Self:
+        count = getattr(task, "user_count", None)
+        return cls(count if isinstance(count, int) else None)
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"user_count": self.user_count}
 
     def pack(self, *tensors: Tensor) -> Bipartite:
         users, edge_index = tensors
