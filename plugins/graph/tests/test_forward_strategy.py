@@ -14,6 +14,7 @@ from automl_graph import plugin
 from automl_graph.forward_learning import strategy
 from automl_graph.forward_learning.strategy import Forward
 from automl_graph.links import LinkPrediction
+from automl_graph.signal import Graph
 from automl_graph.tasks import GraphClassification, NodeClassification
 from torch import nn
 
@@ -109,3 +110,158 @@ def test_goodness_of_links_is_the_squared_length_of_products(monkeypatch: pytest
     expected = sum(sum(values) / len(values) for values in losses.values())
     assert loss == pytest.approx(expected, rel=1e-5)
     assert nodes.grad is not None
+
+
+EQUAL = """
+space: equal
+input: graph
+task: node-classification
+slots:
+  first: {from: input, blocks: [graph.gcn: {residual: false, dropout: 0.0}], width: [4, 7]}
+  second: {from: first, blocks: [graph.gcn: {residual: false, dropout: 0.0}, graph.mlp: {dropout: 0.0, residual: false}]}
+  third: {from: second, blocks: [graph.sage: {residual: false, dropout: 0.0, aggregation: mean}]%s}
+output: third
+"""
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Callable[..., tuple[Supernet, NodeClassification]]:
+    """Makes a supernet of three slots without randomness; its text may end with another width of the last."""
+
+    def make(width: str = "", data: str = "karate") -> tuple[Supernet, NodeClassification]:
+        (tmp_path / "equal.yaml").write_text(EQUAL % width)
+        task = NodeClassification.load(data, seed=0, options={"labels_per_class": 5})
+        torch.manual_seed(0)
+        return load_skeleton(str(tmp_path / "equal.yaml"), HOST).build(task, HOST), task
+
+    return make
+
+
+def states_of(
+    supernet: Supernet,
+    x: torch.Tensor,
+    edges: torch.Tensor,
+    linked: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int = 2,
+) -> list[torch.Tensor]:
+    """Outputs of the three slots on the graph with virtual nodes, their gradients apart, written out by hand."""
+    nodes = len(x)
+    virtual = torch.randn(classes, x.shape[1], generator=torch.Generator().manual_seed(0))
+    links = torch.stack([linked, nodes + labels])
+    graph = Graph(torch.cat([x, virtual]), torch.cat([edges, links, links.flip(0)], dim=1))
+    states = []
+    for slot in ("first", "second", "third"):
+        graph = supernet.network.get_submodule(slot)([graph._replace(x=graph.x.detach())])
+        states.append(graph.x)
+    return states
+
+
+def gradients(supernet: Supernet) -> dict[str, torch.Tensor]:
+    found = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    supernet.zero_grad()
+    return found
+
+
+def same_gradients(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+@pytest.mark.parametrize(("progress", "slot"), [(0.0, 0), (0.3, 1), (0.6, 2)])
+@pytest.mark.parametrize(("data", "classes", "negatives", "wrong"), [("karate", 2, None, 1), ("digits-knn", 10, 3, 3)])
+def test_forward_forward_tells_true_from_wrong_labels_by_lengths(
+    three: Callable[..., tuple[Supernet, NodeClassification]],
+    progress: float,
+    slot: int,
+    data: str,
+    classes: int,
+    negatives: int | None,
+    wrong: int,
+) -> None:
+    supernet, task = three(data=data)
+    batch = next(iter(task.train_batches(np.random.default_rng(0), 4)))
+    (x, edges), labels, nodes = batch.inputs, batch.target, batch.index
+    assert nodes is not None
+    loss = step(supernet, task, Forward(variant="forward-forward", theta=1.5, negatives=negatives), progress)["loss"]
+    found = gradients(supernet)
+    right, *others = (
+        states_of(supernet, x, edges, nodes, (labels + shift) % classes, classes)[slot][nodes].square().sum(1)
+        for shift in range(wrong + 1)
+    )
+    negative = sum(torch.log1p((goodness - 1.5).exp()).mean() for goodness in others) / wrong
+    expected = torch.log1p((1.5 - right).exp()).mean() + negative
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    expected.backward()  # type: ignore[no-untyped-call]
+    assert found
+    assert {name.split(".")[1] for name in found} == {("first", "second", "third")[slot]}
+    assert same_gradients(found, gradients(supernet))
+
+
+def test_with_signals_from_above_all_slots_learn_by_losses_of_their_own(
+    three: Callable[..., tuple[Supernet, NodeClassification]],
+) -> None:
+    supernet, task = three()
+    batch = next(iter(task.train_batches(np.random.default_rng(0), 4)))
+    (x, edges), labels, nodes = batch.inputs, batch.target, batch.index
+    assert nodes is not None
+    for progress in (0.0, 0.6):  # before the head there is one phase
+        loss = step(supernet, task, Forward(top_down=True, temperature=0.5), progress)["loss"]
+        found = gradients(supernet)
+        states = states_of(supernet, x, edges, nodes, labels)
+        total = torch.zeros(())
+        for level, state in enumerate(states):
+            above = [s.detach() / s.detach().norm(dim=1, keepdim=True).clamp(min=1e-8) for s in states[level + 1 :]]
+            mean = sum(above, start=state) / (1 + len(above))
+            logits = mean[nodes] @ mean[len(x) :].T / 0.5
+            total = total + torch.nn.functional.cross_entropy(logits, labels)
+        assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+        total.backward()  # type: ignore[no-untyped-call]
+        assert {name.split(".")[1] for name in found} == {"first", "second", "third"}
+        assert same_gradients(found, gradients(supernet))
+    strategy = Forward(top_down=True, head=0.4)
+    assert [strategy.phase(supernet, p) for p in (0.1, 0.5, 0.7)] == [(0.0, 0.6), (0.0, 0.6), (0.6, 1.0)]
+    step(supernet, task, Forward(top_down=True), 0.9)
+    assert {name.split(".")[1] for name in gradients(supernet)} == {"head"}
+
+
+@pytest.mark.parametrize("width", [", width: 7", ", width: [4, 7]"])
+def test_signals_from_above_need_slots_of_one_width(
+    three: Callable[..., tuple[Supernet, NodeClassification]], width: str
+) -> None:
+    supernet, task = three(width)
+    with pytest.raises(ConfigError, match="top_down needs slots of one width"):
+        Forward(top_down=True).check(supernet, task)
+    Forward(top_down=True).check(*three(", width: second"))
+    Forward().check(supernet, task)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"variant": "forward-forwards"}, r"unknown variant 'forward-forwards'.*'forward-forward'"),
+        ({"variant": "forward-forward", "top_down": True}, "top_down is for the variant 'single-forward' only"),
+        ({"variant": "forward-forward", "both_directions": False}, "hear of labels from virtual nodes only"),
+        ({"variant": "forward-forward", "negatives": 0}, "negatives is 0"),
+        ({"negatives": 2}, "negatives is for the variant 'forward-forward' only"),
+    ],
+)
+def test_variants_that_do_not_exist_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Forward(**wrong)
+
+
+@pytest.mark.parametrize("options", [{"variant": "forward-forward"}, {"top_down": True}])
+def test_variants_train_in_a_job_on_nodes_and_are_refused_on_links(tmp_path: Path, options: dict[str, Any]) -> None:
+    job: dict[str, Any] = {
+        "strategy": "forward",
+        "strategy_options": options,
+        "objectives": ["error", "macs"],
+        "trials": 3,
+    }
+    front = run_job(
+        JobConfig(space="graph/node", data="karate", training={"epochs": 2}, **job), tmp_path / "nodes", host=HOST
+    ).read_json("front.json")
+    assert front["members"]
+    assert front["trials"]["failed"] == 0
+    with pytest.raises(ConfigError, match="are for classes of nodes"):
+        run_job(JobConfig(space="graph/link-prediction", data="karate", **job), tmp_path / "links", host=HOST)

@@ -86,7 +86,8 @@ class ForwardNetwork(nn.Module):
             outputs.append([g.x for g in graphs])
         return outputs
 
-    def averaged(self, states: Sequence[Tensor], level: int) -> Tensor:
+    @staticmethod
+    def averaged(states: Sequence[Tensor], level: int) -> Tensor:
         """Returns the mean of the output of a layer and the normalised ones of all layers above it, which get no gradient."""
         return torch.stack([states[level], *(normalised_rows(s.detach()) for s in states[level + 1 :])]).mean(0)
 
