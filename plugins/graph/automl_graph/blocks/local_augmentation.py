@@ -201,7 +201,7 @@ def _trained(
     bounded = bool(((x >= 0) & (x <= 1)).all())
     settings = {"reconstruction": "bce" if bounded else "mse", **options}
     folder = cache_folder() / "local-augmentation"
-    files = {}
+    files: dict[tuple[int, int], Path] = {}
     for width in hidden:
         of_width = cached_snapshots(x, edge_index, folder, GeneratorOptions(hidden=width, **settings), steps)
         files |= {(width, number): path for number, path in of_width.items()}
