@@ -113,6 +113,8 @@ def _facts(slot: Slot) -> str:
         facts.append(f"width {_choices(slot.width)}")
     if slot.depth != 1:
         facts.append(f"depth {_choices(slot.depth)}")
+    if slot.jump != "last":
+        facts.append(f"jump {_choices(slot.jump) if isinstance(slot.jump, list) else slot.jump}")
     if slot.stride != 1:
         facts.append(f"stride {slot.stride}")
     if len(slot.sources) > 1:
