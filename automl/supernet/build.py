@@ -13,7 +13,7 @@ from torch import nn
 from automl.elastic import Choice, Concat, Repeat
 from automl.errors import ConfigError, MissingExtraError, PluginError, SpaceError, UnknownNameError, did_you_mean
 from automl.host import Family, Host
-from automl.space import Ordinal, Rule, SizeLike, as_ordinal, restrict
+from automl.space import Categorical, Ordinal, Rule, SizeLike, as_categorical, as_ordinal, restrict
 from automl.supernet.definition import SpaceDefinition
 from automl.supernet.network import SkeletonNetwork, SlotNetwork
 from automl.supernet.schema import BlockEntry, Skeleton, Slot, read_skeleton
@@ -161,7 +161,22 @@ class _Builder:
             for i in range(largest_depth)
         ]
         self.signals[name] = Signal(produced.pop(), width, scale * slot.stride)
-        return SlotNetwork(Repeat(blocks, depth), width=width, depth=depth, payload=self._format(kind), merge=merge)
+        return SlotNetwork(
+            Repeat(blocks, depth),
+            width=width,
+            depth=depth,
+            payload=self._format(kind),
+            merge=merge,
+            jump=self._jump(slot, largest_depth, key),
+        )
+
+    def _jump(self, slot: Slot, largest_depth: int, key: tuple[str, str]) -> str | Categorical:
+        if slot.jump != "last" and largest_depth < 2:
+            raise ConfigError(
+                f"{self.skeleton.where((*key, 'jump'))}: a slot of one block has one output; give it a depth above 1, or "
+                "leave 'jump' out."
+            )
+        return as_categorical(slot.jump)  # type: ignore[return-value]
 
     def _merge(
         self, slot: Slot, sources: Sequence[Signal], key: tuple[str, str]

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from automl.elastic import Concat
+from automl.elastic import Concat, Repeat
 from automl.elastic.validation import every_setting
-from automl.space import Ordinal, SizeLike
+from automl.space import Categorical, Guard, Ordinal, SizeLike
 from automl.supernet.signals import PayloadFormat
 from automl.supernet.stages import Stage, Staged
 
@@ -17,7 +17,7 @@ __all__ = ["SkeletonNetwork", "SlotNetwork"]
 
 
 class SlotNetwork(nn.Module):
-    """One slot: joins its inputs, then runs its blocks.
+    """One slot: joins its inputs, then runs its blocks, whose outputs may jump to its end.
 
     Args:
         blocks: an elastic ``Repeat`` of the blocks, payload to payload.
@@ -25,6 +25,12 @@ class SlotNetwork(nn.Module):
         depth: number of blocks.
         payload: format of the input.
         merge: ``"sum"``, an elastic ``Concat``, or ``None`` for a single input.
+        jump: ``"last"``, the output of the last block; ``"max"`` or ``"mean"`` of the features behind each block; or a
+            ``Categorical`` of these, which exists where there are several blocks.
+
+    Source:
+        Jumping knowledge: Xu et al. 2018, arXiv:1806.03536, section 4. Concatenation and attention by an LSTM are left out,
+        since the width of the result would depend on the depth, or the jump would have weights of its own.
     """
 
     def __init__(
@@ -35,12 +41,14 @@ class SlotNetwork(nn.Module):
         depth: int | Ordinal,
         payload: PayloadFormat,
         merge: Concat | str | None = None,
+        jump: str | Categorical = "last",
     ) -> None:
         super().__init__()
         self.width = width
         self.depth = depth
         self.payload = payload
         self.blocks = blocks
+        self.jump = jump
         self.concat = merge if isinstance(merge, nn.Module) else None
 
     def forward(self, payloads: Sequence[Any]) -> Any:
@@ -52,7 +60,29 @@ class SlotNetwork(nn.Module):
             joined = self.payload.with_features(payloads[0], features)
         else:
             joined = self.payload.add(payloads)
-        return self.blocks(joined)
+        if not self.jumps:
+            return self.blocks(joined)
+        outputs = []
+        for block in self._active():
+            joined = block(joined)
+            outputs.append(joined)
+        return self.payload.maximum(outputs) if self._jump == "max" else self.payload.mean(outputs)
+
+    def conditions(self) -> dict[str, Guard]:
+        """Where there is one block, nothing jumps."""
+        return {"jump": Guard.above(self.depth, 1)} if isinstance(self.depth, Ordinal) else {}
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the outputs of several blocks leave the slot."""
+        return self._jump != "last" and len(self._active()) > 1
+
+    @property
+    def _jump(self) -> str:
+        return str(self.jump.value if isinstance(self.jump, Categorical) else self.jump)
+
+    def _active(self) -> list[nn.Module]:
+        return self.blocks.active() if isinstance(self.blocks, Repeat) else list(self.blocks.children())
 
 
 class SkeletonNetwork(nn.Module):

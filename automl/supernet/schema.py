@@ -38,6 +38,7 @@ PositiveInt: TypeAlias = Annotated[int, Field(gt=0, strict=True)]
 Count: TypeAlias = Annotated[int, Field(ge=0, strict=True)]
 BlockEntry: TypeAlias = str | dict[str, dict[str, Any]]
 """A block name, or one block name with options: ``{vision.mbconv: {kernel: [3, 5]}}``."""
+Jump: TypeAlias = Literal["last", "max", "mean"]
 
 
 def _check_names(entries: Sequence[BlockEntry]) -> None:
@@ -66,6 +67,10 @@ class Slot(BaseModel):
     depth: Count | Annotated[list[Count], Field(min_length=1)] = Field(
         1, description="number of blocks in a row, or choices"
     )
+    jump: Jump | Annotated[list[Jump], Field(min_length=1)] = Field(
+        "last",
+        description="what leaves the slot: the output of the last block, or the mean or maximum of those of all blocks",
+    )
     stride: PositiveInt = Field(1, description="down-sampling factor of the first block")
     merge: Literal["sum", "concat"] | None = Field(None, description="how several inputs are joined")
 
@@ -74,6 +79,13 @@ class Slot(BaseModel):
     def _increasing(cls, value: Any) -> Any:
         if isinstance(value, list) and any(a >= b for a, b in pairwise(value)):
             raise ValueError(f"choices must increase; write {sorted(set(value))}")
+        return value
+
+    @field_validator("jump")
+    @classmethod
+    def _different(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(set(value)) < len(value):
+            raise ValueError(f"choices must differ; write {list(dict.fromkeys(value))}")
         return value
 
     @field_validator("blocks")

@@ -48,7 +48,7 @@ def cut_network(network: nn.Module) -> list[nn.Module]:
         needed = {network.output, *(source for other in names[position + 1 :] for source in network.sources[other])}
         if needed & {"input", *names[: position + 1]} != {name}:
             continue  # another value is still alive
-        if list(pending) == [name] and network.sources[name] == (start,):
+        if list(pending) == [name] and network.sources[name] == (start,) and not slot.jumps:
             segments += list(slot.blocks) if type(slot.blocks) is nn.Sequential else [slot.blocks]
         else:
             segments.append(_Slots(pending, {n: network.sources[n] for n in pending}, start, name))

@@ -120,6 +120,18 @@ class PayloadFormat(ABC):
             total = total + self.features(payload)
         return self.with_features(payloads[0], total)
 
+    def mean(self, payloads: Sequence[Any]) -> Any:
+        """Averages the features of payloads; everything else is taken from the first."""
+        total = self.add(payloads)
+        return self.with_features(total, self.features(total) / len(payloads))
+
+    def maximum(self, payloads: Sequence[Any]) -> Any:
+        """Takes the largest of each feature over payloads; everything else is taken from the first."""
+        largest = self.features(payloads[0])
+        for payload in payloads[1:]:
+            largest = torch.maximum(largest, self.features(payload))
+        return self.with_features(payloads[0], largest)
+
 
 class ImageFormat(PayloadFormat):
     """One tensor ``(batch, channels, height, width)``."""

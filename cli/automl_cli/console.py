@@ -64,19 +64,23 @@ def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]],
 
 
 def columns(
-    title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
+    title: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    long: Iterable[int] = (),
 ) -> RenderableType:
-    """Returns a table of plain texts; see ``print_table``."""
+    """Returns a table of plain texts; see ``print_table``. ``long``: columns that take several lines before others do."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    numbers = set(right)
+    numbers, folded = set(right), {*long, len(heads) - 1}
     for position, head in enumerate(heads):
-        last = position == len(heads) - 1
         justify: Any = "right" if position in numbers else "left"
-        table.add_column(head, justify=justify, no_wrap=not last, overflow="fold")
+        table.add_column(head, justify=justify, no_wrap=position not in folded, overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     return table

@@ -171,6 +171,18 @@ def test_every_head_is_tried_with_every_family() -> None:
     assert [(a["op"], a["width"]) for a in without] == [("a", 5), ("b", 5)]
 
 
+def test_a_slot_that_can_be_left_out_is_tried_without_any_block_with_every_head() -> None:
+    space = SearchSpace.build(
+        {"s.depth": Ordinal(0, 1, 2), "s.op": Categorical("a", "b"), "head": Categorical("p", "q")},
+        conditions={"s.op": {"s.depth": [1, 2]}},
+    )
+    slots, heads = {"s": FamilySlot(("s.op",), {"a": 1, "b": 1})}, FamilySlot(("head",), {"p": 1, "q": 1})
+    found = largest_with_each_family(space, slots, space.largest(), heads)
+    tried = {(a.get("s.op"), a["s.depth"], a["head"]) for a in found}
+    assert tried == {(None, 0, head) for head in "pq"} | {(op, n, head) for op in "ab" for n in (1, 2) for head in "pq"}
+    assert len(found) == len(tried)
+
+
 ROWS = st.tuples(
     st.sampled_from("abc"), st.sampled_from("de"), st.sampled_from([2, 3, 5, 7, 11]), st.floats(0, 1), st.floats(1, 9)
 )

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from automl import elastic
 from automl.errors import ConfigError, UnknownNameError, UserError
 from automl.host import Family, Host, hookimpl
+from automl.objectives.prediction.parts import part_paths, parts_of
 from automl.space import SizeLike, as_ordinal, restrict
 from automl.supernet import Supernet, build_supernet, family_slots, head_slot, load_skeleton
 from automl.supernet.schema import Skeleton, read_skeleton
+from automl.supernet.segments import cut_network
 
 
 class Plain(nn.Module):
@@ -166,6 +168,67 @@ def test_merges(host: Host, tmp_path: Path, merge: str) -> None:
         supernet.activate(architecture)
         torch.testing.assert_close(supernet.extract(architecture)(x), supernet(x), rtol=0, atol=1e-12)
     assert ("right.width" in supernet.space.dimensions) == (merge == "concat")
+
+
+JUMPING = """  a: {from: input, blocks: [toy.plain], width: [5, 7]}
+  b: {from: a, blocks: [toy.plain], depth: [0, 1, 3], jump: [last, max, mean]}
+"""
+
+
+def test_outputs_of_all_blocks_jump_to_the_end_of_a_slot(host: Host, tmp_path: Path) -> None:
+    supernet = _randomised(_build(host, tmp_path, JUMPING))
+    kernels = 2
+    one_block, three_blocks = kernels, 3 * kernels**3  # only several blocks have something to jump over
+    assert supernet.space.size() == 2 * kernels * (1 + one_block + three_blocks)
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    seen = set()
+    for architecture in supernet.space.enumerate():
+        jump = architecture.get("b.jump", "last")
+        supernet.activate(architecture)
+        network = supernet.extract(architecture)
+        value, outputs = network.a([x]), []
+        for block in network.b.blocks:
+            value = block(value)
+            outputs.append(value)
+        expected = {
+            "last": value,
+            "max": torch.stack(outputs or [value]).amax(0),
+            "mean": torch.stack(outputs or [value]).mean(0),
+        }[str(jump)]
+        torch.testing.assert_close(supernet(x), network.head(expected), rtol=0, atol=1e-12)
+        assert torch.equal(network(x), supernet(x))
+        value = (x,)
+        for segment in cut_network(network):
+            value = segment(value)
+        assert torch.equal(value, network(x))
+        paths = part_paths(network)
+        assert ("b" in paths) == (jump != "last" and architecture["b.depth"] == 3)
+        seen.add((jump, architecture["b.depth"]))
+    assert seen == {("last", 0), ("last", 1), ("last", 3), ("max", 3), ("mean", 3)}
+
+
+def test_parts_of_slots_with_different_jumps_are_no_peers(host: Host, tmp_path: Path) -> None:
+    supernet = _randomised(_build(host, tmp_path, JUMPING))
+    keys = {}
+    for jump in ("max", "mean"):
+        architecture = supernet.space.canonical({**supernet.space.largest(), "b.jump": jump})
+        parts = parts_of(supernet.extract(architecture), (torch.randn(2, 3, 5, 4, dtype=torch.float64),))
+        keys[jump] = {part.path: part.key for part in parts}
+    assert keys["max"]["b"] != keys["mean"]["b"]
+    assert keys["max"]["b.blocks.1"] == keys["mean"]["b.blocks.1"]
+
+
+def test_a_jump_over_nothing_is_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"space.yaml:5: slots.b.jump: a slot of one block has one output"):
+        _build(
+            host,
+            tmp_path,
+            "  a: {from: input, blocks: [toy.plain], width: 5}\n  b: {from: a, blocks: [toy.plain], jump: max}\n",
+        )
+    with pytest.raises(ConfigError, match=r"choices must differ; write \['max', 'last'\]"):
+        _skeleton(tmp_path, JUMPING.replace("last, max, mean", "max, last, max"))
+    with pytest.raises(ConfigError, match="'last'"):
+        _skeleton(tmp_path, JUMPING.replace("last, max, mean", "lst"))
 
 
 def test_a_slot_of_depth_zero_passes_its_input_on(host: Host, tmp_path: Path) -> None:

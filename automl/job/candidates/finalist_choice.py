@@ -7,7 +7,7 @@ from itertools import product
 
 from automl.job.candidates.kind import searched_front, spread
 from automl.search.measurement import Measurement
-from automl.space import Architecture, Scalar, SearchSpace, restrict
+from automl.space import Architecture, Dimension, Scalar, SearchSpace, restrict
 from automl.supernet import FamilySlot
 
 __all__ = ["best_measurement", "chosen_finalists", "families_by_slot", "largest_with_each_family"]
@@ -46,7 +46,7 @@ def largest_with_each_family(
     space: SearchSpace, slots: Mapping[str, FamilySlot], best: Architecture, heads: FamilySlot | None = None
 ) -> list[Architecture]:
     """Returns for each family of each slot the largest architecture with it alone in the slot, in as few blocks as can be, and
-    in as many; other slots have the families of ``best``.
+    in as many, and without any block where the slot may be left out; other slots have the families of ``best``.
 
     Args:
         space: the search space.
@@ -68,8 +68,8 @@ def largest_with_each_family(
         depth = space.dimensions.get(f"{name}.depth")
         for family, head in product(slot.families, _choices(heads)):
             kept: dict[str, list[Scalar]] = {**elsewhere, **{d: [family] for d in slot.dimensions}, **head}
-            if depth is not None:
-                found[_largest(space, {**kept, f"{name}.depth": [depth.choices[0]]})] = None
+            for blocks in _depths(depth):
+                found[_largest(space, {**kept, f"{name}.depth": [blocks]})] = None
             found[_largest(space, kept)] = None
     return list(found)
 
@@ -97,6 +97,15 @@ def _families_of(slot: FamilySlot, best: Architecture) -> dict[str, Scalar]:
     """A family for each block of a slot; blocks that ``best`` leaves out have that of its first block."""
     used = [best[dimension] for dimension in slot.dimensions if dimension in best]
     return {dimension: best.get(dimension, used[0]) for dimension in slot.dimensions} if used else {}
+
+
+def _depths(depth: Dimension | None) -> list[Scalar]:
+    """No block at all if that can be, and the fewest blocks that are any."""
+    if depth is None:
+        return []
+    return [blocks for blocks in depth.choices if blocks == 0][:1] + [
+        blocks for blocks in depth.choices if blocks != 0
+    ][:1]
 
 
 def _choices(slot: FamilySlot | None) -> list[dict[str, list[Scalar]]]:

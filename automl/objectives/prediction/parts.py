@@ -47,8 +47,8 @@ class Part:
 def part_paths(model: nn.Module) -> list[str]:
     """Returns the paths of the parts of a network, the network itself first.
 
-    Of a network of slots these are all blocks, the slots that join several inputs, and the head. Any other network is a
-    single part.
+    Of a network of slots these are all blocks, the slots that join several inputs or outputs of blocks, and the head. Any
+    other network is a single part.
     """
     if not isinstance(model, SkeletonNetwork):
         return [""]
@@ -56,7 +56,7 @@ def part_paths(model: nn.Module) -> list[str]:
     for name in model.sources:
         slot = model.get_submodule(name)
         assert isinstance(slot, SlotNetwork)
-        if len(model.sources[name]) > 1:
+        if len(model.sources[name]) > 1 or slot.jumps:
             paths.append(name)
         paths += [f"{name}.blocks.{block}" for block, _ in slot.blocks.named_children()]
     return list({model.get_submodule(path): path for path in reversed([*paths, "head"])}.values())[::-1]
@@ -97,5 +97,6 @@ def _work(module: nn.Module) -> str:
         return f"{type(module).__qualname__} {module.sources} {module.output}"
     if isinstance(module, SlotNetwork):
         join = "sum" if module.concat is None else structure(module.concat)
-        return f"{type(module).__qualname__} {join} {type(module.payload).__qualname__}"
+        jump = f" {module.jump} of {len(list(module.blocks.children()))}" if module.jumps else ""
+        return f"{type(module).__qualname__} {join}{jump} {type(module.payload).__qualname__}"
     return structure(module)

@@ -73,7 +73,7 @@ def _show(name: str, data: str | None, *, as_json: bool) -> None:
     for dimension_name, dimension in space.dimensions.items():
         when = " and ".join(f"{parent} is {_joined(values)}" for parent, values in _conditions(space, dimension_name))
         rows.append((dimension_name, _joined(dimension.choices), when))
-    console.print(columns(f"{len(rows)} dimensions", ["dimension", "choices", "exists where"], rows))
+    console.print(columns(f"{len(rows)} dimensions", ["dimension", "choices", "exists where"], rows, long=[1]))
     console.print(f"{size:,} architectures ({size:.2g}), with the input of {parts.data}", markup=False)
 
 
@@ -113,6 +113,8 @@ def _facts(slot: Slot) -> str:
         facts.append(f"width {_choices(slot.width)}")
     if slot.depth != 1:
         facts.append(f"depth {_choices(slot.depth)}")
+    if slot.jump != "last":
+        facts.append(f"jump {_choices(slot.jump) if isinstance(slot.jump, list) else slot.jump}")
     if slot.stride != 1:
         facts.append(f"stride {slot.stride}")
     if len(slot.sources) > 1:

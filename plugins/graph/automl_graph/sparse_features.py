@@ -51,8 +51,8 @@ def sparse_features(x: Tensor) -> Tensor:
 class SparseFeatures(Tensor):
     """Constant features ``(nodes, width)`` with sparse products.
 
-    Linear layers, dropout and copies see the values that are not zero. Everything else sees a plain dense tensor; after
-    dropout that is made when it is asked for.
+    Linear layers, dropout, copies and rows scaled to a sum see the values that are not zero. Everything else sees a plain
+    dense tensor; after dropout that is made when it is asked for.
 
     Source:
         The form of the features in the code of Kipf and Welling 2017, arXiv:1609.02907.
@@ -66,6 +66,7 @@ class SparseFeatures(Tensor):
     _places: _Places
     _entries: Tensor
     _dropped: bool
+    _shares: SparseFeatures | None
 
     @classmethod
     def of(cls, x: Tensor) -> SparseFeatures:
@@ -114,7 +115,7 @@ class SparseFeatures(Tensor):
     def _make(cls, x: Tensor, places: _Places, values: Tensor, *, dropped: bool) -> Self:
         with torch._C.DisableTorchFunctionSubclass():
             made = x.as_subclass(cls)
-        made._places, made._entries, made._dropped = places, values, dropped
+        made._places, made._entries, made._dropped, made._shares = places, values, dropped, None
         return made
 
     @cached_property
@@ -127,6 +128,18 @@ class SparseFeatures(Tensor):
                 places.column_starts, places.rows[places.by_column], self._entries[places.by_column], (width, nodes)
             ),
         )
+
+
+def _normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Any:
+    if not isinstance(x, SparseFeatures) or (p, dim, x._dropped, out) != (1, 1, False, None):
+        return NotImplemented
+    if x._shares is None:  # kept, since these are features of every step
+        sums = torch.zeros(x.shape[0], dtype=x.dtype, device=x.device).index_add_(0, x._places.rows, x._entries.abs())
+        entries = x._entries / sums.clamp(min=eps)[x._places.rows]
+        plain = torch.zeros(x.shape, dtype=x.dtype, device=x.device)
+        plain[x._places.rows, x._places.columns] = entries
+        x._shares = SparseFeatures._make(plain, x._places, entries, dropped=False)
+    return x._shares
 
 
 def _linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Any:
@@ -157,4 +170,9 @@ _DESCRIBES: Final = frozenset(
     }
 )
 """Operations that read no values."""
-_ANSWERS: Final[Mapping[Any, Callable[..., Any]]] = {F.linear: _linear, F.dropout: _dropout, Tensor.clone: _clone}
+_ANSWERS: Final[Mapping[Any, Callable[..., Any]]] = {
+    F.linear: _linear,
+    F.dropout: _dropout,
+    F.normalize: _normalize,
+    Tensor.clone: _clone,
+}

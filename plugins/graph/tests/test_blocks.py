@@ -62,6 +62,15 @@ def test_mlp_and_classifier_do_not_see_edges() -> None:
     assert torch.equal(head(module(data._replace(edge_index=data.edge_index[:, :3]))), logits)
 
 
+def test_rows_are_scaled_to_sizes_that_add_up_to_one_and_empty_ones_stay() -> None:
+    data = graph()
+    data.x[3] = 0
+    module = MLP(INP, OUT, scale_rows=True).double().eval()
+    shares = torch.stack([row / row.abs().sum() if row.any() else row for row in data.x])
+    expected = torch.relu(nn.functional.linear(shares, module.linear.weight, module.linear.bias))
+    torch.testing.assert_close(module(data).x, expected, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("block", [GCN, SAGE, MLP])
 def test_residual_is_a_choice_where_widths_agree_and_only_there(block: type[GCN | SAGE | MLP]) -> None:
     width = Ordinal(2, 4)
@@ -107,6 +116,7 @@ def test_extraction_equals_activation_for_all_options_at_once() -> None:
     options: list[tuple[type[nn.Module], dict[str, object]]] = [
         (GCN, {"norm": ["sym", "row"], "self_loops": [True, False]}),
         (SAGE, {"aggregation": ["mean", "sum", "max"], "batch_norm": True}),
+        (MLP, {"scale_rows": [False, True]}),
         (
             DAGNN,
             {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -135,8 +137,27 @@ def test_propagated_features_are_kept_as_long_as_the_features() -> None:
     torch.testing.assert_close(matrix.propagate(others, norm="sym", self_loops=True) + 0, 2 * (found + 0))
 
 
-@pytest.mark.parametrize("block", [MLP, GCN, SAGE])
-def test_networks_train_as_on_dense_features(block: type[MLP | GCN | SAGE]) -> None:
+def test_scaled_rows_stay_sparse_are_kept_and_equal_dense_ones() -> None:
+    x = bag_of_words()
+    x[::2] *= -3
+    x[5] = 0
+    features = sparse(x)
+    shares = F.normalize(features, p=1, dim=1)
+    assert isinstance(shares, SparseFeatures)
+    assert shares.constant
+    assert F.normalize(features, p=1, dim=1) is shares
+    torch.testing.assert_close(shares.dense(), F.normalize(x, p=1, dim=1))
+    weight = torch.randn(3, x.shape[1], generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(F.linear(shares, weight), F.linear(F.normalize(x, p=1, dim=1), weight))
+    assert torch.equal(features.dense(), x)  # unchanged
+    assert type(F.normalize(features, p=2, dim=1)) is Tensor
+    torch.testing.assert_close(F.normalize(features, p=1, dim=0), F.normalize(x, p=1, dim=0))
+    dropped = F.dropout(features, 0.5)
+    torch.testing.assert_close(F.normalize(dropped, p=1, dim=1), F.normalize(dropped.dense(), p=1, dim=1))
+
+
+@pytest.mark.parametrize("block", [MLP, partial(MLP, scale_rows=True), GCN, SAGE])
+def test_networks_train_as_on_dense_features(block: Callable[..., torch.nn.Module]) -> None:
     x = bag_of_words(40, 100)
     edge_index = torch.randint(40, (2, 90), generator=torch.Generator().manual_seed(1))
     torch.manual_seed(0)

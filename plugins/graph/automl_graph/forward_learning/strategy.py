@@ -147,7 +147,8 @@ class Forward(Strategy):
                 loss = context.loss(context.forward(context.sample()))
         else:
             loss = self._local_loss(context, stages, self._stage(context.progress, len(stages)))
-        context.backward(loss)
+        if loss.requires_grad:  # else the slot is left out of this subnetwork, so there is nothing to train
+            context.backward(loss)
         return {"loss": loss.item()}
 
     def _local_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:

@@ -79,7 +79,7 @@ class NodeClassification(Task):
     finalist_alternatives: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"weight_decay": 0.005},
         {"weight_decay": 0.005, "dropout": 0.8},
-        {"weight_decay": 0.02, "dropout": 0.8},
+        {"weight_decay": 0.02},
     )
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
