@@ -39,7 +39,8 @@ def load_archive(path: Path, labelled: bool = True) -> RawGraph:
     ``x_indptr``, ``x_shape`` (also with ``attr`` for ``x``). Edges are ``edge_index``, ``(2, edges)``, or ``edges``,
     ``(edges, 2)``, or compressed sparse rows ``adj_indices``, ``adj_indptr``. Features of edges are
     ``edge_attr``, ``(edges, width)``, or labels ``edge_label`` or ``bond_type``, ``(edges,)`` integers, which become one-hot;
-    or ``adj_data`` of compressed rows, unless all are equal. Labels are ``y``, ``node_labels`` or ``labels``. Masks ``train_mask``, ``val_mask`` and ``test_mask``, ``(nodes,)`` or ``(splits, nodes)``, are splits.
+    or ``adj_data`` of compressed rows, unless all are equal. Labels are ``y``, ``node_labels`` or ``labels``. Masks
+    ``train_mask``, ``val_mask`` and ``test_mask``, ``(nodes,)`` or ``(splits, nodes)``, are splits.
 
     Args:
         path: the file; arrays of Python objects are refused.
