@@ -57,6 +57,7 @@ def sample(seed: int, nodes: int | None = None) -> Sample:
     nodes = int(rng.integers(6, 12)) if nodes is None else nodes
     edges = to_undirected(torch.from_numpy(rng.integers(nodes, size=(2, 2 * nodes))))
     edges = edges[:, edges[0] != edges[1]]
+    edges = edges[:, torch.from_numpy(rng.permutation(edges.shape[1]))]  # in no order, as in files
     x = torch.from_numpy(rng.normal(size=(nodes, 1))).float()
     return Sample(x, edges, of_ends(x, edges))
 
