@@ -44,7 +44,7 @@ class GIN(nn.Module):
 
     Cost:
         ``edges * inp + nodes * hidden * (inp + out)`` multiply-accumulates. With features of edges the first term is ``edges *
-        inp * edge_width``, and training keeps about ``2 * edges * inp`` values.
+        inp * edge_width``, and training keeps ``edges * inp`` values.
 
     Raises:
         SpaceError: an option has a value that does not exist.

@@ -45,7 +45,7 @@ class GraphTransformer(nn.Module):
     Cost:
         With ``h = heads * head_width``: ``nodes * (3 * h * inp + h * out + inp * out)`` multiply-accumulates and
         ``2 * edges * h`` element-wise operations. Training keeps about three times ``edges * h`` values.
-        Features of edges add ``edges * edge_width * h`` multiply-accumulates and ``2 * edges * h`` values.
+        Features of edges add ``edges * edge_width * h`` multiply-accumulates.
 
     Raises:
         SpaceError: an option has a value that does not exist.

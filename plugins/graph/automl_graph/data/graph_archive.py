@@ -77,8 +77,8 @@ def read_graphs(
     counts = np.diff(nodes).tolist()
     features, degrees = _features(arrays, edge_list, counts, path)
     fold = arrays["fold"].astype(np.int64) if "fold" in arrays else None
-    key = edge_key(arrays) if edge_features == "given" else None
-    table = None if key is None else edge_table(arrays[key], ends.shape[1], key, str(path))
+    held = edge_key(arrays) if edge_features == "given" else None
+    table = None if held is None else edge_table(arrays[held], ends.shape[1], held, str(path))
     rows = [None] * len(counts) if table is None else torch.split(torch.from_numpy(table), np.diff(edges).tolist())
     graphs = tuple(Sample(*parts) for parts in zip(features, edge_list, rows, strict=True))
     if labelled is not None:

@@ -146,7 +146,7 @@ class GraphLevelTask(Task):
     def describe(self) -> dict[str, Any]:
         sizes = [len(graph.x) for graph in self._data.graphs]
         edges = [graph.edge_index for graph in self._data.graphs]
-        joined = sum(len(ends.unique()) for ends in edges)
+        joined = sum(int(torch.bincount(ends.flatten()).count_nonzero()) for ends in edges)
         return {
             "data": self._data.name,
             "fingerprint": self.fingerprint,

@@ -28,7 +28,8 @@ def graph_scale(batch: Batch) -> StepScale:
         batch: features ``(nodes, width)``, edges ``(2, edges)`` and perhaps features of these ``(edges, edge width)``, with the
             targets of the nodes that its index names.
     """
-    whole = Graph(*batch.inputs[:2], edge_attr=batch.inputs[2] if len(batch.inputs) > 2 else None)
+    x, edge_index, *attributes = batch.inputs
+    whole = Graph(x, edge_index, edge_attr=attributes[0] if attributes else None)
     share = len(batch.target) / len(whole.x)
 
     def part(graph: Graph) -> Batch:
