@@ -96,6 +96,8 @@ class GraphFormat(PayloadFormat):
     @classmethod
     def for_task(cls, task: Task) -> Self:
         graph, names, width = getattr(task, "training_graph", None), task.input_names, 0
+        if task.signal != "graph" and not set(names) <= set(Graph._fields):
+            return cls()  # the task gives another signal, of which a block makes graphs
         if "edge_attr" in names:
             width = task.example_inputs(1)[names.index("edge_attr")].shape[1]
         return cls(names, edge_width=width, training_graph=graph if isinstance(graph, Graph) else None)

@@ -11,6 +11,7 @@ import torch
 from automl_graph import plugin, pyg  # noqa: F401  (its guarded import comes before the ones of the tests)
 from automl_graph.attention import link_features, links_of
 from automl_graph.blocks import GAT, GIN, GATv2, GraphTransformer
+from automl_graph.recommend import Recommendation
 from automl_graph.signal import Graph, GraphFormat
 from torch import Tensor, nn
 
@@ -270,5 +271,6 @@ def test_inputs_are_packed_by_name() -> None:
     assert given.facts() == {"training_graph": None, "edge_width": 2}
     with pytest.raises(ValueError, match="zip"):
         given.pack(*drawn[:2])
+    assert GraphFormat.for_task(Recommendation.load("user-item-blocks", seed=0)).inputs == ("x", "edge_index")
     with pytest.raises(ConfigError, match="has no 'weights'"):
         GraphFormat(("x", "weights"))

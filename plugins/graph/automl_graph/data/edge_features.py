@@ -40,7 +40,7 @@ def edge_table(array: npt.NDArray[Any], edges: int, key: str, where: str) -> npt
     if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or len(array) != edges or 0 in array.shape[1:]:
         raise DataError(
             f"{where}: {key!r} is {array.dtype} {array.shape}; expected real numbers ({edges}, features), or integers "
-            f"({edges},), a label for each edge."
+            f"({edges},), a label for each edge. 'edge_features: none' leaves them out."
         )
     if array.ndim == 1 and array.dtype.kind != "f":
         known, numbers = np.unique(array, return_inverse=True)
@@ -51,6 +51,6 @@ def edge_table(array: npt.NDArray[Any], edges: int, key: str, where: str) -> npt
     if len(bad):
         raise DataError(
             f"{where}: {key!r} has {len(bad)} values that are not finite, the first at edge {bad[0][0]}; expected finite "
-            "numbers. Replace or drop them."
+            "numbers. Replace them, or leave them out with 'edge_features: none'."
         )
     return table
