@@ -483,3 +483,13 @@ def test_onnx_files_take_features_of_edges(block: str, tmp_path: Path) -> None:
         inputs = task.example_inputs(count)
         (found,) = session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
         np.testing.assert_allclose(found, model(*inputs).detach().numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_graphs_without_edges_have_features_of_none() -> None:
+    lone = Sample(torch.ones(2, 1), torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 2))
+    graphs = [lone if seed % 3 else sample(seed) for seed in range(40)]
+    data = GraphCollection("lone", tuple(graphs), np.arange(40) % 2, ("a", "b")).without_double_edges()
+    task = GraphClassification.of(data, seed=0, options={"normalise": "none", "noise": 0.2})
+    for batch in task.train_batches(np.random.default_rng(0), 6):
+        assert batch.inputs[4].shape == (batch.inputs[1].shape[1], 2)
+    assert task.describe()["isolated_nodes"] >= 52
