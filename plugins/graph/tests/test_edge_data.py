@@ -19,6 +19,7 @@ from automl_graph.data import (
     load_graph,
     read_graphs,
 )
+from automl_graph.data.edge_features import edge_table
 from automl_graph.data.graph_collection import Sample
 from automl_graph.links import LinkPrediction
 from automl_graph.pyg import coalesce, to_undirected
@@ -135,6 +136,14 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "gap": ({"edge_attr": _with(3, np.nan)}, "'edge_attr' has 1 values that are not finite, the first at edge 3"),
     "range": ({"edge_attr": _with(6, 1e300)}, "'edge_attr' has 1 values that are not finite, the first at edge 6"),
 }
+
+
+def test_integers_that_are_no_labels_are_refused() -> None:
+    table = edge_table(np.arange(512) // 2, 512, "edge_label", "file")
+    assert table is not None
+    assert table.shape == (512, 256)
+    with pytest.raises(DataError, match="file: 'edge_label' holds 257 different integers"):
+        edge_table(np.arange(257), 257, "edge_label", "file")
 
 
 @pytest.mark.parametrize(("arrays", "message"), UNFIT.values(), ids=UNFIT)

@@ -16,6 +16,8 @@ EdgeFeatures = Literal["given", "none"]
 EDGE_KEYS: Final = ("edge_attr", "edge_label", "bond_type")
 """Names of the arrays, of which the first that is there counts."""
 
+_MOST_LABELS: Final = 256
+
 
 def edge_key(arrays: Mapping[str, npt.NDArray[Any]]) -> str | None:
     """Returns which of some arrays holds the features of edges; None if there are none."""
@@ -44,6 +46,11 @@ def edge_table(array: npt.NDArray[Any], edges: int, key: str, where: str) -> npt
         )
     if array.ndim == 1 and array.dtype.kind != "f":
         known, numbers = np.unique(array, return_inverse=True)
+        if len(known) > _MOST_LABELS:
+            raise DataError(
+                f"{where}: {key!r} holds {len(known)} different integers, which would be as many features of each edge; at most "
+                f"{_MOST_LABELS} labels become one-hot. Store numbers as floating point."
+            )
         return np.eye(len(known), dtype=np.float32)[numbers] if len(known) > 1 else None
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is reported as such
         table: npt.NDArray[np.float32] = array.astype(np.float32).reshape(edges, -1)
