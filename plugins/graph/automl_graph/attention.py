@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from automl_graph.pyg import scatter, softmax
 
-__all__ = ["Links", "attend", "links_of", "score_heads"]
+__all__ = ["Links", "attend", "link_features", "links_of", "score_heads"]
 
 
 class Links(NamedTuple):
@@ -51,7 +51,36 @@ def links_of(edge_index: Tensor, nodes: int, *, self_loops: bool) -> Links:
     return Links(torch.cat([source, own]), torch.cat([target, own]), nodes, hidden)
 
 
-def attend(scores: Tensor, values: Tensor, links: Links, *, dropout: float, training: bool) -> Tensor:
+def link_features(edge_attr: Tensor, links: Links) -> Tensor:
+    """Returns the features of each link: those of its edge, and for an added self loop the mean over the edges into its node.
+
+    Args:
+        edge_attr: ``(edges, width)``, in the order of the edges that ``links`` were made of.
+        links: who attends to whom.
+
+    Returns:
+        ``(links, width)``; zeros for self loops of nodes that no other node sends to. The mean leaves hidden links out.
+
+    Source:
+        The mean is what torch-geometric's ``GATConv`` and ``GATv2Conv`` give self loops by default.
+    """
+    if links.hidden is None:
+        return edge_attr
+    edges = edge_attr.shape[0]
+    counted = (~links.hidden[:edges]).to(edge_attr.dtype)[:, None]
+    sums = scatter(
+        torch.cat([edge_attr * counted, counted], dim=1),
+        links.target[:edges],
+        dim=0,
+        dim_size=links.nodes,
+        reduce="sum",
+    )
+    return torch.cat([edge_attr, sums[:, :-1] / sums[:, -1:].clamp(min=1)])
+
+
+def attend(
+    scores: Tensor, values: Tensor, links: Links, *, dropout: float, training: bool, added: Tensor | None = None
+) -> Tensor:
     """Returns for each target the mean of the values of its sources, weighted by the softmax of their scores.
 
     Args:
@@ -60,6 +89,7 @@ def attend(scores: Tensor, values: Tensor, links: Links, *, dropout: float, trai
         links: who attends to whom.
         dropout: share of weights dropped in training.
         training: whether it is training.
+        added: what each link adds to the values of its source, ``(links, heads, head width)``.
 
     Returns:
         ``(nodes, heads * head width)``; zeros for nodes without a source.
@@ -67,9 +97,8 @@ def attend(scores: Tensor, values: Tensor, links: Links, *, dropout: float, trai
     if links.hidden is not None:
         scores = scores.masked_fill(links.hidden[:, None], float("-inf"))
     weights = F.dropout(softmax(scores, links.target, num_nodes=links.nodes), dropout, training)
-    gathered: Tensor = scatter(
-        weights[:, :, None] * values[links.source], links.target, dim=0, dim_size=links.nodes, reduce="sum"
-    )
+    sent = values[links.source] if added is None else values[links.source] + added
+    gathered: Tensor = scatter(weights[:, :, None] * sent, links.target, dim=0, dim_size=links.nodes, reduce="sum")
     return gathered.flatten(1)
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from automl_graph.blocks import GraphReadout
 from automl_graph.data import collection_from_pyg, read_graphs
+from automl_graph.data.graph_collection import Sample
 from automl_graph.data.motif_graphs import CLASSES, VALUES
 from automl_graph.signal import Graph
 from automl_graph.tasks import GraphClassification, GraphRegression
@@ -351,9 +352,10 @@ def test_noise_keeps_the_number_of_edges_and_repeats(nodes: int, share: float, g
     forward = torch.tensor(list(nx.gnp_random_graph(nodes, 0.4, seed=graph_seed).edges), dtype=torch.int64)
     forward = forward.reshape(-1, 2).T
     edges = torch.cat([forward, forward.flip(0)], dim=1)
-    moved = move_edges(edges, nodes, share, seed)
+    graph = Sample(torch.ones(nodes, 1), edges)
+    moved = move_edges(graph, share, seed).edge_index
     assert moved.shape == edges.shape
-    assert torch.equal(moved, move_edges(edges, nodes, share, seed))
+    assert torch.equal(moved, move_edges(graph, share, seed).edge_index)
     before, after = ({tuple(e) for e in t.T.tolist()} for t in (edges, moved))
     assert len(after) == moved.shape[1]
     assert all((b, a) in after and a != b for a, b in after)

@@ -40,7 +40,7 @@ def test_score_of_a_family_does_not_depend_on_which_others_run(level: ModuleType
     options = {"fold": 2, "few_shot": 20}
 
     def score(task: GraphClassification, family: str) -> dict[str, float]:
-        found: dict[str, float] = level.train(task, lambda: known[family]("MUTAG"), 3, 1)
+        found: dict[str, float] = level.train(task, lambda width: known[family]("MUTAG", width), 3, 1)
         del found["seconds_per_epoch"]
         return found
 

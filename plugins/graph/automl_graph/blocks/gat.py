@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from automl import elastic
 from automl.space import SizeLike, as_ordinal
-from automl_graph.attention import attend, links_of, score_heads
+from automl_graph.attention import attend, link_features, links_of, score_heads
 from automl_graph.blocks.update import NodeUpdate
 from automl_graph.options import require_number, require_share
-from automl_graph.signal import Graph
+from automl_graph.signal import Graph, edge_features
 
 __all__ = ["GAT"]
 
@@ -25,7 +25,8 @@ __all__ = ["GAT"]
 class GAT(nn.Module):
     """``out = relu(U concat_h(sum_j a_ij^h W_h x_j) + b)``, ``a_i^h = softmax_j(leaky_relu(s_h W_h x_j + t_h W_h x_i))``.
 
-    Every node attends to itself once. Heads are ordered: fewer are a prefix of more.
+    Features of edges, where a graph has them, add ``E_h e_ij`` to a score before the leaky ReLU. Every node attends to itself
+    once; such a self loop has the mean of the features of all edges into its node. Heads are ordered: fewer are a prefix of more.
 
     Args:
         inp: width of the input, in features.
@@ -37,6 +38,7 @@ class GAT(nn.Module):
         residual: add the input to the output; no choice where their widths can differ.
         dropout: share of features dropped in training.
         batch_norm: normalise features over the nodes, before ReLU.
+        edge_width: features of an edge, which spaces give; 0 for edges without any.
 
     Shape:
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
@@ -44,6 +46,7 @@ class GAT(nn.Module):
     Cost:
         With ``h = heads * head_width``: ``nodes * h * (inp + out + 2 * heads)`` multiply-accumulates and ``3 * (edges + nodes) *
         h`` element-wise operations. Training keeps ``(edges + nodes) * h`` values.
+        Features of edges add ``(edges + nodes) * edge_width * heads`` multiply-accumulates.
 
     Raises:
         SpaceError: an option has a value that does not exist.
@@ -53,7 +56,8 @@ class GAT(nn.Module):
 
     Source:
         Equations 1 to 5. Deviation: a linear map merges the heads, so that the width of the output and the number of heads
-        do not depend on each other.
+        do not depend on each other. The paper has no features of edges; ``E_h`` is the product of the two maps that they pass
+        through in torch-geometric's ``GATConv``.
 
     Example:
         >>> ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
@@ -73,6 +77,7 @@ class GAT(nn.Module):
         residual: bool | Sequence[bool] = (True, False),
         dropout: float = 0.5,
         batch_norm: bool = False,
+        edge_width: int = 0,
     ) -> None:
         super().__init__()
         require_number("heads", heads, smallest=1)
@@ -85,6 +90,7 @@ class GAT(nn.Module):
         self.transform = elastic.Linear(inp, self.heads * head_width, bias=False)
         self.as_source = elastic.Linear(head_width, self.heads, bias=False)
         self.as_target = elastic.Linear(head_width, self.heads, bias=False)
+        self.of_edge = elastic.Linear(edge_width, self.heads, bias=False) if edge_width else None
         self.merge = elastic.Linear(self.heads * head_width, out)
         self.update = NodeUpdate(inp, out, residual=residual, dropout=dropout, batch_norm=batch_norm)
 
@@ -94,6 +100,9 @@ class GAT(nn.Module):
         links = links_of(graph.edge_index, nodes, self_loops=True)
         values: Tensor = self.transform(graph.x).view(nodes, int(self.heads), self.head_width)
         sent, received = score_heads(values, self.as_source), score_heads(values, self.as_target)
-        scores = F.leaky_relu(sent[links.source] + received[links.target], self.slope)
+        scores = sent[links.source] + received[links.target]
+        if self.of_edge is not None:
+            scores = scores + self.of_edge(link_features(edge_features(graph), links))
+        scores = F.leaky_relu(scores, self.slope)
         mixed = attend(scores, values, links, dropout=self.attention_dropout, training=self.training)
         return graph._replace(x=self.update(graph.x, self.merge(mixed)))

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from automl import elastic
 from automl.space import SizeLike, as_ordinal
-from automl_graph.attention import attend, links_of, score_heads
+from automl_graph.attention import attend, link_features, links_of, score_heads
 from automl_graph.blocks.update import NodeUpdate
 from automl_graph.options import require_number, require_share
-from automl_graph.signal import Graph
+from automl_graph.signal import Graph, edge_features
 
 __all__ = ["GATv2"]
 
@@ -26,7 +26,8 @@ class GATv2(nn.Module):
     """``out = relu(U concat_h(sum_j a_ij^h W_h x_j) + b)``, ``a_i^h = softmax_j(s_h leaky_relu(W_h x_j + V_h x_i))``.
 
     The score is linear after the nonlinearity, so which neighbour matters most may differ from node to node; in ``GAT`` it
-    cannot. Every node attends to itself once. Heads are ordered: fewer are a prefix of more.
+    cannot. Features of edges, where a graph has them, add ``E_h e_ij`` inside the leaky ReLU. Every node attends to itself once;
+    such a self loop has the mean of the features of all edges into its node. Heads are ordered: fewer are a prefix of more.
 
     Args:
         inp: width of the input, in features.
@@ -38,6 +39,7 @@ class GATv2(nn.Module):
         residual: add the input to the output; no choice where their widths can differ.
         dropout: share of features dropped in training.
         batch_norm: normalise features over the nodes, before ReLU.
+        edge_width: features of an edge, which spaces give; 0 for edges without any.
 
     Shape:
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
@@ -45,6 +47,7 @@ class GATv2(nn.Module):
     Cost:
         With ``h = heads * head_width``: ``nodes * h * (2 * inp + out) + (edges + nodes) * h * heads`` multiply-accumulates.
         Training keeps about three times ``(edges + nodes) * h`` values, more than ``GAT``.
+        Features of edges add ``(edges + nodes) * edge_width * h`` multiply-accumulates.
 
     Raises:
         SpaceError: an option has a value that does not exist.
@@ -54,7 +57,7 @@ class GATv2(nn.Module):
 
     Source:
         Equation 7. Deviation: a linear map merges the heads, so that the width of the output and the number of heads do not
-        depend on each other.
+        depend on each other. The paper has no features of edges; they enter as in torch-geometric's ``GATv2Conv``.
 
     Example:
         >>> ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
@@ -74,6 +77,7 @@ class GATv2(nn.Module):
         residual: bool | Sequence[bool] = (True, False),
         dropout: float = 0.5,
         batch_norm: bool = False,
+        edge_width: int = 0,
     ) -> None:
         super().__init__()
         require_number("heads", heads, smallest=1)
@@ -85,6 +89,7 @@ class GATv2(nn.Module):
         self.attention_dropout: Final = attention_dropout
         self.from_source = elastic.Linear(inp, self.heads * head_width)
         self.from_target = elastic.Linear(inp, self.heads * head_width)
+        self.of_edge = elastic.Linear(edge_width, self.heads * head_width, bias=False) if edge_width else None
         self.score = elastic.Linear(head_width, self.heads, bias=False)
         self.merge = elastic.Linear(self.heads * head_width, out)
         self.update = NodeUpdate(inp, out, residual=residual, dropout=dropout, batch_norm=batch_norm)
@@ -95,7 +100,9 @@ class GATv2(nn.Module):
         links = links_of(graph.edge_index, nodes, self_loops=True)
         sent: Tensor = self.from_source(graph.x).view(nodes, int(self.heads), self.head_width)
         received: Tensor = self.from_target(graph.x).view(nodes, int(self.heads), self.head_width)
-        pairs = F.leaky_relu(sent[links.source] + received[links.target], self.slope)
-        scores = score_heads(pairs, self.score)
+        pairs = sent[links.source] + received[links.target]
+        if self.of_edge is not None:
+            pairs = pairs + self.of_edge(link_features(edge_features(graph), links)).view_as(pairs)
+        scores = score_heads(F.leaky_relu(pairs, self.slope), self.score)
         mixed = attend(scores, sent, links, dropout=self.attention_dropout, training=self.training)
         return graph._replace(x=self.update(graph.x, self.merge(mixed)))

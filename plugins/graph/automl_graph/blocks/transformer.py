@@ -16,7 +16,7 @@ from automl.space import SizeLike, as_ordinal
 from automl_graph.attention import attend, links_of
 from automl_graph.blocks.update import NodeUpdate
 from automl_graph.options import require_number, require_share
-from automl_graph.signal import Graph
+from automl_graph.signal import Graph, edge_features
 
 __all__ = ["GraphTransformer"]
 
@@ -25,8 +25,8 @@ __all__ = ["GraphTransformer"]
 class GraphTransformer(nn.Module):
     """``out = relu(U concat_h(sum_j a_ij^h V_h x_j) + W x_i + b)``, ``a_i^h = softmax_j(Q_h x_i . K_h x_j / sqrt(head width))``.
 
-    Nodes attend to their neighbours only; what they are themselves enters by ``W``. Heads are ordered: fewer are a prefix of
-    more.
+    Nodes attend to their neighbours only; what they are themselves enters by ``W``. Features of edges, where a graph has them,
+    add ``E_h e_ij`` to the key and to the value of a neighbour. Heads are ordered: fewer are a prefix of more.
 
     Args:
         inp: width of the input, in features.
@@ -37,6 +37,7 @@ class GraphTransformer(nn.Module):
         residual: add the input to the output; no choice where their widths can differ.
         dropout: share of features dropped in training.
         batch_norm: normalise features over the nodes, before ReLU.
+        edge_width: features of an edge, which spaces give; 0 for edges without any.
 
     Shape:
         x: ``(nodes, inp)``. Returns the same graph with ``(nodes, out)``.
@@ -44,6 +45,7 @@ class GraphTransformer(nn.Module):
     Cost:
         With ``h = heads * head_width``: ``nodes * (3 * h * inp + h * out + inp * out)`` multiply-accumulates and
         ``2 * edges * h`` element-wise operations. Training keeps about three times ``edges * h`` values.
+        Features of edges add ``edges * edge_width * h`` multiply-accumulates.
 
     Raises:
         SpaceError: an option has a value that does not exist.
@@ -72,6 +74,7 @@ class GraphTransformer(nn.Module):
         residual: bool | Sequence[bool] = (True, False),
         dropout: float = 0.5,
         batch_norm: bool = False,
+        edge_width: int = 0,
     ) -> None:
         super().__init__()
         require_number("heads", heads, smallest=1)
@@ -84,6 +87,7 @@ class GraphTransformer(nn.Module):
         self.query = elastic.Linear(inp, inner)
         self.key = elastic.Linear(inp, inner, bias=False)  # a bias would be the same for all neighbours: no effect
         self.value = elastic.Linear(inp, inner)
+        self.of_edge = elastic.Linear(edge_width, inner, bias=False) if edge_width else None
         self.merge = elastic.Linear(inner, out, bias=False)
         self.own = elastic.Linear(inp, out)
         self.update = NodeUpdate(inp, out, residual=residual, dropout=dropout, batch_norm=batch_norm)
@@ -92,8 +96,12 @@ class GraphTransformer(nn.Module):
         """Returns the graph with attended features."""
         links = links_of(graph.edge_index, graph.x.shape[0], self_loops=False)
         query, key, value = (self._heads_of(layer(graph.x)) for layer in (self.query, self.key, self.value))
-        scores = (query[links.target] * key[links.source]).sum(-1) / math.sqrt(self.head_width)
-        mixed = attend(scores, value, links, dropout=self.attention_dropout, training=self.training)
+        keys, added = key[links.source], None
+        if self.of_edge is not None:
+            added = self._heads_of(self.of_edge(edge_features(graph)))
+            keys = keys + added
+        scores = (query[links.target] * keys).sum(-1) / math.sqrt(self.head_width)
+        mixed = attend(scores, value, links, dropout=self.attention_dropout, training=self.training, added=added)
         return graph._replace(x=self.update(graph.x, self.merge(mixed) + self.own(graph.x)))
 
     def _heads_of(self, features: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from automl.errors import DataError
+from automl_graph.data.edge_features import edge_key
 from automl_graph.data.node_data import NodeData
 from automl_graph.data.raw_graph import RawGraph, splits_of_masks
 
@@ -36,8 +37,10 @@ def load_archive(path: Path, labelled: bool = True) -> RawGraph:
 
     Features are ``x`` or ``node_features``, ``(nodes, width)``, or compressed sparse rows ``x_data``, ``x_indices``,
     ``x_indptr``, ``x_shape`` (also with ``attr`` for ``x``). Edges are ``edge_index``, ``(2, edges)``, or ``edges``,
-    ``(edges, 2)``, or compressed sparse rows ``adj_indices``, ``adj_indptr``. Labels are ``y``, ``node_labels`` or
-    ``labels``. Masks ``train_mask``, ``val_mask`` and ``test_mask``, ``(nodes,)`` or ``(splits, nodes)``, are splits.
+    ``(edges, 2)``, or compressed sparse rows ``adj_indices``, ``adj_indptr``. Features of edges are
+    ``edge_attr``, ``(edges, width)``, or labels ``edge_label`` or ``bond_type``, ``(edges,)`` integers, which become one-hot;
+    or ``adj_data`` of compressed rows, unless all are equal. Labels are ``y``, ``node_labels`` or ``labels``. Masks
+    ``train_mask``, ``val_mask`` and ``test_mask``, ``(nodes,)`` or ``(splits, nodes)``, are splits.
 
     Args:
         path: the file; arrays of Python objects are refused.
@@ -60,12 +63,13 @@ def load_archive(path: Path, labelled: bool = True) -> RawGraph:
         raise DataError(
             f"{path}: has no array {missing!r} ({_NEEDED[missing]}); it holds {', '.join(map(repr, arrays)) or 'nothing'}."
         )
+    key, edge_attr = _edge_features(arrays)
     if label is None or not labelled:
         nodes = len(arrays["adj_indptr"]) - 1 if {"adj_indices", "adj_indptr"} <= set(arrays) else None
-        return RawGraph(str(path), _features(arrays, path), edges, None, count=nodes)
+        return RawGraph(str(path), _features(arrays, path), edges, None, count=nodes, edge_attr=edge_attr, edge_key=key)
     y = arrays[label]
     splits = splits_of_masks(arrays, len(y) if y.ndim else 0, str(path))
-    return RawGraph(str(path), _features(arrays, path), edges, y, splits)
+    return RawGraph(str(path), _features(arrays, path), edges, y, splits, edge_attr=edge_attr, edge_key=key)
 
 
 def archive_holds_graph(path: Path) -> bool:
@@ -109,6 +113,17 @@ def _edges(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> npt.NDArray[An
         matrix = _compressed_rows(arrays, "adj", (nodes, nodes), path).tocoo()
         return np.stack([matrix.row, matrix.col]).astype(np.int64)
     return None
+
+
+def _edge_features(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[str, npt.NDArray[Any] | None]:
+    """The array that holds features of edges, by name; None if there is none."""
+    key = edge_key(arrays)
+    if key is not None:
+        return key, arrays[key]
+    weights = None if {"edge_index", "edges"} & set(arrays) else arrays.get("adj_data")
+    if weights is None or weights.ndim != 1 or (weights == weights[:1]).all():
+        return "adj_data", None  # most files have ones there, which tell no edges apart
+    return "adj_data", weights.astype(np.float64) if weights.dtype.kind in "iub" else weights
 
 
 def _compressed_rows(

@@ -2,7 +2,8 @@
 
 The layout of the TU collection as arrays: ``node_ptr`` and ``edge_ptr`` ``(graphs + 1,)``, ``edge_index`` ``(2, edges)`` with
 nodes numbered from 0 in each graph, ``y`` ``(graphs,)``; features ``x`` or ``atom_feat`` ``(nodes, features)``, or labels
-``node_label`` ``(nodes,)`` that become one-hot; ``fold`` ``(graphs,)`` for ten-fold cross-validation. ``y`` may also have
+``node_label`` ``(nodes,)`` that become one-hot; features of edges ``edge_attr`` ``(edges, features)``, or labels ``edge_label``
+or ``bond_type`` ``(edges,)`` that become one-hot; ``fold`` ``(graphs,)`` for ten-fold cross-validation. ``y`` may also have
 several columns, ``(graphs, targets)``, named by ``tasks``, of which one is taken; graphs without a value in it are left out.
 """
 
@@ -19,13 +20,14 @@ import torch
 from torch import Tensor
 
 from automl.errors import ConfigError, DataError, did_you_mean
+from automl_graph.data.edge_features import EDGE_KEYS, EdgeFeatures, edge_key, edge_table
 from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
 
 __all__ = ["holds_graphs", "read_graphs"]
 
 _NEEDED: Final = ("node_ptr", "edge_ptr", "edge_index", "y")
 _FEATURES: Final = ("x", "atom_feat")
-_READ: Final = (*_NEEDED, *_FEATURES, "node_label", "fold", "tasks")
+_READ: Final = (*_NEEDED, *_FEATURES, *EDGE_KEYS, "node_label", "fold", "tasks")
 _TARGET_KINDS: Final = {"classes": "iu", "values": "fiu"}
 
 
@@ -41,13 +43,16 @@ def holds_graphs(path: Path, targets: str) -> bool:
         return False
 
 
-def read_graphs(path: Path, targets: str, target: int | str | None = None) -> GraphCollection:
-    """Reads a collection.
+def read_graphs(
+    path: Path, targets: str, target: int | str | None = None, edge_features: EdgeFeatures = "given"
+) -> GraphCollection:
+    """Reads a collection; double edges are merged.
 
     Args:
         path: the file; arrays of Python objects are refused.
         targets: ``"classes"`` or ``"values"``.
         target: which column of ``y``, by number or by its name in ``tasks``; None where there is one.
+        edge_features: ``none`` leaves features of edges out.
 
     Raises:
         DataError: the file is missing, unreadable or unfit; names file and array.
@@ -72,14 +77,17 @@ def read_graphs(path: Path, targets: str, target: int | str | None = None) -> Gr
     counts = np.diff(nodes).tolist()
     features, degrees = _features(arrays, edge_list, counts, path)
     fold = arrays["fold"].astype(np.int64) if "fold" in arrays else None
-    graphs = tuple(Sample(x, e) for x, e in zip(features, edge_list, strict=True))
+    held = edge_key(arrays) if edge_features == "given" else None
+    table = None if held is None else edge_table(arrays[held], ends.shape[1], held, str(path))
+    rows = [None] * len(counts) if table is None else torch.split(torch.from_numpy(table), np.diff(edges).tolist())
+    graphs = tuple(Sample(*parts) for parts in zip(features, edge_list, rows, strict=True))
     if labelled is not None:
         if len(labelled) != len(graphs) or (fold is not None and len(fold) != len(graphs)):
             raise DataError(f"{path}: {len(graphs)} graphs have {len(labelled)} rows of 'y'; expected one of each.")
         graphs = tuple(graph for graph, kept in zip(graphs, labelled, strict=True) if kept)
         arrays["y"], fold = arrays["y"][labelled], None if fold is None else fold[labelled]
     y, names = _targets(arrays["y"], targets)
-    return GraphCollection(str(path), graphs, y, names, fold, degrees)
+    return GraphCollection(str(path), graphs, y, names, fold, degrees).without_double_edges()
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

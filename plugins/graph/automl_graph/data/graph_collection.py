@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.pyg import coalesce
 
 __all__ = ["GraphCollection", "Sample", "join_graphs", "one_hot_degrees"]
 
@@ -26,10 +27,12 @@ class Sample:
     Args:
         x: features, ``(nodes, width)`` float32.
         edge_index: source and target of each edge, ``(2, edges)`` int64, nodes numbered from 0 in each graph.
+        edge_attr: features of the edges, ``(edges, edge width)`` float32; None if there are none.
     """
 
     x: Tensor
     edge_index: Tensor
+    edge_attr: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +41,12 @@ class GraphCollection:
 
     Args:
         name: where the graphs are from, a built-in name or a path; for messages.
-        graphs: the graphs, all of one width.
+        graphs: the graphs, all of one width, and all or none of them with features of edges, again of one width.
         y: class of each graph, ``(graphs,)`` int64 from 0; or its value, ``(graphs,)`` float64.
         class_names: name of each class; empty for values.
         fold: part of ten-fold cross-validation that each graph is tested in, ``(graphs,)``, -1 for none; None if not given.
         degrees: features are degrees, one-hot, and have to be worked out anew when edges change.
+        merged_edges: number of edges that were left out because they stood there before.
 
     Raises:
         DataError: sizes do not fit together, an edge ends at no node, a number is not finite, or there is one class only.
@@ -54,6 +58,7 @@ class GraphCollection:
     class_names: tuple[str, ...] = ()
     fold: npt.NDArray[np.int64] | None = None
     degrees: bool = False
+    merged_edges: int = 0
 
     def __post_init__(self) -> None:
         if len(self.graphs) != len(self.y) or not len(self.y):
@@ -69,31 +74,63 @@ class GraphCollection:
             )
         for number, graph in enumerate(self.graphs):
             _check(graph, self.width, f"{self.name}: graph {number}")
+            _check_edge_features(graph, self.edge_width, f"{self.name}: graph {number}")
 
     @property
     def width(self) -> int:
         """Number of features of a node."""
         return int(self.graphs[0].x.shape[1])
 
+    @property
+    def edge_width(self) -> int:
+        """Number of features of an edge; 0 if edges have none."""
+        first = self.graphs[0].edge_attr
+        return 0 if first is None else int(first.shape[-1])
+
+    def without_double_edges(self) -> GraphCollection:
+        """Returns the same graphs with each edge once; its features are the mean over the edges that were one."""
+        merged, double = [], 0
+        for graph in self.graphs:
+            edges, attributes = coalesce(graph.edge_index, graph.edge_attr, num_nodes=len(graph.x), reduce="mean")
+            fewer = graph.edge_index.shape[1] - edges.shape[1]
+            # The order of edges that need no merging is kept, and with it what is known of these data by their fingerprint.
+            merged.append(Sample(graph.x, edges, attributes) if fewer else graph)
+            double += fewer
+        if double and self.degrees:
+            degrees = one_hot_degrees([graph.edge_index for graph in merged], [len(graph.x) for graph in merged])
+            merged = [replace(graph, x=x) for graph, x in zip(merged, degrees, strict=True)]
+        return replace(self, graphs=tuple(merged), merged_edges=self.merged_edges + double)
+
+    def without_edge_features(self) -> GraphCollection:
+        """Returns the same graphs without features of edges."""
+        return replace(self, graphs=tuple(replace(graph, edge_attr=None) for graph in self.graphs))
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of features, edges and labels, 16 hexadecimal digits."""
         digest = hashlib.sha256(np.ascontiguousarray(self.y).tobytes())
         for graph in self.graphs:
-            for tensor in (graph.x, graph.edge_index):
+            for tensor in (graph.x, graph.edge_index, graph.edge_attr):
+                if tensor is None:
+                    continue
                 digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
-def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns ``x``, ``edge_index``, ``batch`` and ``sizes`` of graphs side by side; see ``Graph`` for their shapes."""
+def join_graphs(graphs: Sequence[Sample]) -> tuple[Tensor, ...]:
+    """Returns ``x``, ``edge_index``, ``batch``, ``sizes`` and, where there is one, ``edge_attr`` of graphs side by side.
+
+    See ``Graph`` for their shapes.
+    """
     device = graphs[0].x.device
     sizes = torch.tensor([len(graph.x) for graph in graphs])
     starts = (sizes.cumsum(0) - sizes).tolist()
     edges = [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)]
     batch = torch.repeat_interleave(torch.arange(len(graphs)), sizes)
-    return torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
+    joined = torch.cat([graph.x for graph in graphs]), torch.cat(edges, dim=1), batch.to(device), sizes.to(device)
+    attributes = [graph.edge_attr for graph in graphs if graph.edge_attr is not None]
+    return (*joined, torch.cat(attributes)) if attributes else joined
 
 
 def one_hot_degrees(edges: Sequence[Tensor], nodes: Sequence[int], width: int | None = None) -> list[Tensor]:
@@ -126,3 +163,16 @@ def _check(graph: Sample, width: int, where: str) -> None:
             f"{where}: edges end at nodes {int(ends.min())} to {int(ends.max())}; expected 0 to {nodes - 1}, numbered "
             "from 0 in each graph."
         )
+
+
+def _check_edge_features(graph: Sample, width: int, where: str) -> None:
+    if graph.edge_attr is None and not width:
+        return
+    edges = graph.edge_index.shape[1]
+    if graph.edge_attr is None or graph.edge_attr.shape != (edges, width) or not width:
+        found = None if graph.edge_attr is None else tuple(graph.edge_attr.shape)
+        raise DataError(
+            f"{where}: 'edge_attr' has shape {found}; expected ({edges}, {width or 'features'}), a row for each edge."
+        )
+    if not bool(torch.isfinite(graph.edge_attr).all()):
+        raise DataError(f"{where}: 'edge_attr' is not finite; expected finite numbers. Replace or drop them.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -28,6 +28,7 @@ class NodeData:
         class_names: name of each class; none if nodes have no classes, and then ``y`` is all zeros.
         split: nodes of each part, where the source of the graph says so.
         merged_edges: number of edges that were left out because they stood there before.
+        edge_attr: features of the edges, ``(edges, edge width)`` float32; None if there are none.
 
     Raises:
         DataError: shapes do not fit together, a feature is not finite, an edge ends at no node, or there is a single class;
@@ -41,10 +42,13 @@ class NodeData:
     class_names: tuple[str, ...]
     split: Mapping[str, list[int]] | None = None
     merged_edges: int = 0
+    edge_attr: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_features(self.x, self.name)
         _check_edges(self.edge_index, len(self.x), self.name)
+        if self.edge_attr is not None:
+            _check_edge_features(self.edge_attr, self.edge_index.shape[1], self.name)
         if self.class_names:
             _check_labels(self.y, len(self.x), len(self.class_names), self.name)
 
@@ -58,11 +62,17 @@ class NodeData:
         """Whether an edge lacks its other direction."""
         return not torch.equal(coalesce(self.edge_index), coalesce(self.edge_index.flip(0)))
 
+    def without_edge_features(self) -> NodeData:
+        """Returns the same graph without features of edges."""
+        return replace(self, edge_attr=None)
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of features, edges and labels, 16 hexadecimal digits."""
         digest = hashlib.sha256()
-        for tensor in (self.x, self.edge_index, self.y):
+        for tensor in (self.x, self.edge_index, self.y, self.edge_attr):
+            if tensor is None:
+                continue
             digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -94,6 +104,15 @@ def _check_edges(edge_index: Tensor, nodes: int, name: str) -> None:
             f"{name}: 'edge_index' has {len(outside)} edges to or from nodes that do not exist, the first at position {first}: "
             f"{edge_index[0, first].item()} -> {edge_index[1, first].item()}; expected 0 to {nodes - 1}, the rows of 'x'."
         )
+
+
+def _check_edge_features(edge_attr: Tensor, edges: int, name: str) -> None:
+    if edge_attr.ndim != 2 or len(edge_attr) != edges or not edge_attr.shape[1]:
+        raise DataError(
+            f"{name}: 'edge_attr' has shape {tuple(edge_attr.shape)}; expected ({edges}, features), a row for each edge."
+        )
+    if not bool(torch.isfinite(edge_attr).all()):
+        raise DataError(f"{name}: 'edge_attr' is not finite; expected finite numbers. Replace or drop them.")
 
 
 def _check_labels(y: Tensor, nodes: int, classes: int, name: str) -> None:

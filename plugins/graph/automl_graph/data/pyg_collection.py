@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.data.edge_features import edge_table
 from automl_graph.data.graph_collection import GraphCollection, Sample, one_hot_degrees
 
 __all__ = ["collection_from_pyg"]
@@ -18,9 +20,10 @@ def collection_from_pyg(dataset: Sequence[Any], name: str = "graphs") -> GraphCo
     """Returns the graphs of an ``InMemoryDataset``, or of any sequence of ``torch_geometric.data.Data`` with one target each.
 
     Targets of integers are classes, of real numbers values. Graphs without ``x`` get one-hot degrees, where none has any.
+    ``edge_attr`` of integers ``(edges,)`` becomes one-hot; double edges are merged.
 
     Args:
-        dataset: each with ``edge_index``, ``y`` of one entry and perhaps ``x``.
+        dataset: each with ``edge_index``, ``y`` of one entry and perhaps ``x`` and ``edge_attr``.
         name: what messages call it.
 
     Raises:
@@ -36,9 +39,7 @@ def collection_from_pyg(dataset: Sequence[Any], name: str = "graphs") -> GraphCo
     graphs = [dataset[number] for number in range(len(dataset))]
     if not graphs:
         raise DataError(f"{name}: has no graphs.")
-    featured = [isinstance(graph.x, Tensor) for graph in graphs]
-    if any(featured) and not all(featured):
-        raise DataError(f"{name}: graph {featured.index(False)} has no features 'x', though others have.")
+    featured = _all_or_none(graphs, "x", name)
     edges, targets = [], []
     for number, graph in enumerate(graphs):
         for key in ("edge_index", "y"):
@@ -49,12 +50,37 @@ def collection_from_pyg(dataset: Sequence[Any], name: str = "graphs") -> GraphCo
         edges.append(graph.edge_index.detach().cpu().long())
         targets.append(graph.y.detach().cpu().reshape(()).numpy())
     counts = [int(graph.num_nodes) for graph in graphs]
-    features = [graph.x.detach().cpu().float() for graph in graphs] if all(featured) else one_hot_degrees(edges, counts)
-    samples = tuple(Sample(x, ends) for x, ends in zip(features, edges, strict=True))
+    features = [graph.x.detach().cpu().float() for graph in graphs] if featured else one_hot_degrees(edges, counts)
+    samples = tuple(map(Sample, features, edges, _edge_features(graphs, edges, name)))
     y = np.stack(targets)
     if y.dtype.kind in "iub":
         known, numbers = np.unique(y, return_inverse=True)
-        return GraphCollection(
-            name, samples, numbers.astype(np.int64), tuple(map(str, known)), degrees=not all(featured)
-        )
-    return GraphCollection(name, samples, y.astype(np.float64), degrees=not all(featured))
+        classes = tuple(map(str, known))
+        found = GraphCollection(name, samples, numbers.astype(np.int64), classes, degrees=not featured)
+    else:
+        found = GraphCollection(name, samples, y.astype(np.float64), degrees=not featured)
+    return found.without_double_edges()
+
+
+def _all_or_none(graphs: Sequence[Any], key: str, name: str) -> bool:
+    """Tells whether all graphs have a tensor, or none."""
+    held = [isinstance(getattr(graph, key, None), Tensor) for graph in graphs]
+    if any(held) and not all(held):
+        raise DataError(f"{name}: graph {held.index(False)} has no features {key!r}, though others have.")
+    return all(held)
+
+
+def _edge_features(graphs: Sequence[Any], edges: Sequence[Tensor], name: str) -> Sequence[Tensor | None]:
+    """Features of the edges of each graph; labels are numbered over all graphs."""
+    if not _all_or_none(graphs, "edge_attr", name):
+        return [None] * len(graphs)
+    arrays = [graph.edge_attr.detach().cpu().numpy() for graph in graphs]
+    counts = [ends.shape[-1] for ends in edges]
+    for number, (array, count) in enumerate(zip(arrays, counts, strict=True)):
+        if array.shape[:1] != (count,) or array.shape[1:] != arrays[0].shape[1:]:
+            raise DataError(
+                f"{name}: graph {number}: 'edge_attr' has shape {array.shape}; expected {(count, *arrays[0].shape[1:])}, a row "
+                "for each edge."
+            )
+    table = edge_table(np.concatenate(arrays), sum(counts), "edge_attr", name)
+    return [None] * len(graphs) if table is None else torch.split(torch.from_numpy(table), counts)

@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from automl.errors import ConfigError, DataError
 from automl.tasks.splits import PARTS, check_split
+from automl_graph.data.edge_features import EdgeFeatures, edge_table
 from automl_graph.data.node_data import NodeData
 from automl_graph.pyg import coalesce, to_undirected
+from automl_graph.signal import select_edges
 
 __all__ = ["Features", "RawGraph", "named_classes", "splits_of_masks"]
 
@@ -39,6 +41,8 @@ class RawGraph:
         usual_split: what a task uses that asks for no particular split; None for the first of ``splits``.
         asked_splits: what ``splits`` are called in messages.
         count: number of nodes, where neither ``x`` nor ``y`` tells it.
+        edge_attr: features of the edges, ``(edges, width)``, or a label for each, ``(edges,)``; None if there are none.
+        edge_key: what messages call these.
     """
 
     name: str
@@ -51,16 +55,24 @@ class RawGraph:
     usual_split: Mapping[str, list[int]] | None = None
     asked_splits: str = "fixed splits"
     count: int | None = None
+    edge_attr: npt.NDArray[Any] | None = None
+    edge_key: str = "edge_attr"
 
     def finish(
-        self, *, undirected: bool = True, features: Features = "given", fixed_split: int | None = None
+        self,
+        *,
+        undirected: bool = True,
+        features: Features = "given",
+        fixed_split: int | None = None,
+        edge_features: EdgeFeatures = "given",
     ) -> NodeData:
-        """Returns the checked graph.
+        """Returns the checked graph. Features of edges that become one are averaged.
 
         Args:
-            undirected: add the missing direction of every edge.
+            undirected: add the missing direction of every edge; features of the two directions are then averaged.
             features: ``given``, or ``degree`` for one-hot degrees, where a graph has none or others are not wanted.
             fixed_split: number of the split to use; None for the usual one.
+            edge_features: ``none`` leaves features of edges out.
 
         Raises:
             DataError: the graph is unfit; names file and array.
@@ -70,17 +82,29 @@ class RawGraph:
         y, names = self._labels(edges)
         x = self._features(features, len(y))
         checked = NodeData(self.name, x, edges, y, names)
-        merged = coalesce(edges, num_nodes=checked.nodes)
+        table = self._edge_table(edges.shape[1]) if edge_features == "given" else None
+        merged, attributes = coalesce(edges, table, num_nodes=checked.nodes, reduce="mean")
         double = edges.shape[1] - merged.shape[1]
         if not self.keep_self_loops:
-            merged = merged[:, merged[0] != merged[1]]
+            merged, attributes = select_edges(merged, attributes, merged[0] != merged[1])
         if undirected:
-            merged = to_undirected(merged, num_nodes=checked.nodes)
+            merged, attributes = to_undirected(merged, attributes, num_nodes=checked.nodes, reduce="mean")
         if features == "degree":
             x = _one_hot_degrees(merged, checked.nodes)
         return replace(
-            checked, x=x, edge_index=merged, split=self._split(fixed_split, checked.nodes), merged_edges=double
+            checked,
+            x=x,
+            edge_index=merged,
+            split=self._split(fixed_split, checked.nodes),
+            merged_edges=double,
+            edge_attr=attributes,
         )
+
+    def _edge_table(self, edges: int) -> Tensor | None:
+        if self.edge_attr is None:
+            return None
+        table = edge_table(self.edge_attr, edges, self.edge_key, self.name)
+        return None if table is None else torch.from_numpy(table)
 
     def _labels(self, edges: Tensor) -> tuple[Tensor, tuple[str, ...]]:
         if self.y is None:

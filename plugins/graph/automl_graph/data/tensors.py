@@ -19,7 +19,7 @@ _MASKS: Final = ("train_mask", "val_mask", "test_mask", "train_masks", "val_mask
 
 
 def load_tensors(path: Path, labelled: bool = True) -> RawGraph:
-    """Reads the dictionary of tensors ``x``, ``edge_index``, ``y`` and perhaps masks that ``torch.save`` wrote.
+    """Reads the dictionary of tensors ``x``, ``edge_index``, ``y`` and perhaps ``edge_attr`` and masks that ``torch.save`` wrote.
 
     Args:
         path: the file.
@@ -48,8 +48,8 @@ def from_pyg(data: Any, name: str = "graph", *, labelled: bool = True) -> RawGra
     """Returns the graph of a ``torch_geometric.data.Data`` or of a data set that holds exactly one.
 
     Args:
-        data: a ``Data`` with ``edge_index``, ``y`` and perhaps ``x`` and masks (``(nodes,)``, or ``(nodes, splits)`` as its
-            data sets have them), or an ``InMemoryDataset``.
+        data: a ``Data`` with ``edge_index``, ``y`` and perhaps ``x``, ``edge_attr`` and masks (``(nodes,)``, or ``(nodes,
+            splits)`` as its data sets have them), or an ``InMemoryDataset``.
         name: what messages call it.
         labelled: whether ``y`` and masks are read; without, they may be missing.
 
@@ -85,8 +85,9 @@ def _of_tensors(content: Mapping[str, Any], where: str, labelled: bool) -> RawGr
         if key not in tensors:
             raise DataError(f"{where}: has no tensor {key!r}; it holds {', '.join(map(repr, content)) or 'nothing'}.")
     if not labelled:
-        return RawGraph(where, tensors.get("x"), tensors["edge_index"], None)
+        return RawGraph(where, tensors.get("x"), tensors["edge_index"], None, edge_attr=tensors.get("edge_attr"))
     y = tensors["y"]
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    return RawGraph(where, tensors.get("x"), tensors["edge_index"], y, splits_of_masks(tensors, len(y), where))
+    splits = splits_of_masks(tensors, len(y), where)
+    return RawGraph(where, tensors.get("x"), tensors["edge_index"], y, splits, edge_attr=tensors.get("edge_attr"))

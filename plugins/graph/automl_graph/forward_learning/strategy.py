@@ -121,8 +121,8 @@ class Forward(Strategy):
         _graph_stages(supernet)
 
     def check(self, supernet: Supernet, task: Task) -> None:
-        _require_one_graph(len(task.input_names))
-        if self._nodes_only and len(task.input_names) == 3:
+        _require_one_graph(task.input_names)
+        if self._nodes_only and "pairs" in task.input_names:
             raise ConfigError(
                 "strategy 'forward': variant and top_down are for classes of nodes; links have 'links: goodness'."
             )
@@ -152,10 +152,10 @@ class Forward(Strategy):
         return {"loss": loss.item()}
 
     def _local_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
-        inputs = len(context.batch.inputs)
-        if inputs == 3:
-            return self._link_loss(context, stages, stage)
+        inputs = _inputs(stages)
         _require_one_graph(inputs)
+        if "pairs" in inputs:
+            return self._link_loss(context, stages, stage)
         return self._node_loss(context, stages, stage)
 
     def _link_loss(self, context: StepContext, stages: list[Stage], stage: int) -> Tensor:
@@ -216,9 +216,20 @@ class Forward(Strategy):
         return f"Forward({', '.join(f'{name}={value}' for name, value in self.describe().items())})"
 
 
-def _require_one_graph(inputs: int) -> None:
-    """Refuses tasks by the number of inputs of their networks: features, edges and, for links, pairs."""
-    if inputs not in (2, 3):
+def _inputs(stages: list[Stage]) -> tuple[str, ...]:
+    payload = stages[0].payload
+    assert isinstance(payload, GraphFormat)  # so has _graph_stages() found
+    return payload.inputs
+
+
+def _require_one_graph(inputs: Sequence[str]) -> None:
+    """Refuses tasks by the names of the inputs of their networks: features, edges and, for links, pairs."""
+    if "edge_attr" in inputs:
+        raise ConfigError(
+            "strategy 'forward': joins nodes to nodes for classes by edges that have no features; set "
+            "'task_options.edge_features=none' to leave those of the graph out."
+        )
+    if "batch" in inputs:
         raise ConfigError(
             "strategy 'forward': trains on nodes or links of one graph; take 'single-path' for whole graphs."
         )

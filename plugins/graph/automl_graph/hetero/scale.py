@@ -66,7 +66,7 @@ def _smaller(data: TypedData, x: Sequence[Tensor], edges: Sequence[Tensor], size
     for relation, index in enumerate(edges):
         head, tail = data.schema.ends(relation)
         few = relation_with_degrees(index, (len(x[head]), len(x[tail])), (counts[head], counts[tail]), seed=size)
-        found.append(every_second(few) if thinned else few)
+        found.append(few[:, every_second(few)] if thinned else few)
     labels = torch.arange(counts[0]) % len(data.class_names)
     return TypedData(data.name, types, data.relations, tuple(found), labels, data.class_names)
 

@@ -44,7 +44,9 @@ class LinkPrediction(Task):
 
     A sample is a link, an undirected edge. Networks take ``x``, ``edge_index`` and ``pairs`` and give one logit for each pair.
     Messages pass along training links only, whatever part is measured: no network ever sees a held-out link in either
-    direction. Unlinked pairs of training are drawn anew in every step and avoid training links only, since to avoid others
+    direction. Features of edges are not read, since the pairs that are asked for have none.
+
+    Unlinked pairs of training are drawn anew in every step and avoid training links only, since to avoid others
     would give them away; those of validation and test are drawn once and are no links of any part.
 
     Args:
@@ -257,7 +259,9 @@ def _read(data: str, options: LinkOptions) -> NodeData:
         if options.features != "given":
             raise ConfigError(f"task options: 'features' is for graphs of files, {data!r} is built in.")
         return _BUILT_IN[data]()
-    return find_graph(data, _BUILT_IN, labelled=False).finish(undirected=options.undirected, features=options.features)
+    return find_graph(data, _BUILT_IN, labelled=False).finish(
+        undirected=options.undirected, features=options.features, edge_features="none"
+    )
 
 
 def _require_undirected(data: NodeData) -> None:

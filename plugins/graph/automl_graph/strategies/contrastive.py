@@ -21,7 +21,7 @@ from automl.tasks import Batch
 from automl.training import Sandwich, SinglePath, StepContext, Strategy, TrainingConfig
 from automl_graph.pyg import scatter
 from automl_graph.readout import graph_of_nodes
-from automl_graph.signal import Graph, GraphFormat
+from automl_graph.signal import Graph, GraphFormat, select_edges
 from automl_graph.strategies.edge_removal import EdgeScorer, draw_view, drop_probabilities, info_nce
 
 __all__ = ["GraphContrastive"]
@@ -98,18 +98,22 @@ class GraphContrastive(Strategy):
         losses = dict(self._base.step(context))
         contrast = context.supernet.companion
         assert isinstance(contrast, _Contrast)  # prepare() has put it there
+        payload = context.supernet.network.payload
+        assert isinstance(payload, GraphFormat)  # so has prepare() found
         architecture = context.sample()
         with _payload_before_head(context.supernet.network) as entered:
             context.forward(architecture)
             clean = entered.pop()
-            edge_index = context.batch.inputs[1]
+            graph = payload.pack(*context.batch.inputs)
+            edge_index = graph.edge_index
             batch, graphs = graph_of_nodes(clean)
             owner = batch[edge_index[0]]
             scores = contrast.scorer(clean.x.detach(), edge_index)
             probabilities = drop_probabilities(scores, owner, graphs, drop=self._drop, largest=self._largest)
             generator = torch.Generator().manual_seed(int(context.rng.integers(2**62)))
             view = draw_view(edge_index, probabilities, len(batch), owner, generator)
-            inputs = (context.batch.inputs[0], view.edge_index, *context.batch.inputs[2:])
+            fewer, edge_attr = select_edges(edge_index, graph.edge_attr, view.kept)
+            inputs = payload.unpack(graph._replace(edge_index=fewer, edge_attr=edge_attr))
             viewed = context.with_batch(Batch(inputs, context.batch.target, context.batch.index))
             outputs = viewed.forward(architecture)
             other = entered.pop()

@@ -76,10 +76,12 @@ class View(NamedTuple):
     Args:
         edge_index: the edges that are left, ``(2, fewer edges)``.
         weight: one number for each node, ``(nodes,)``: 1, with a gradient towards the probabilities of its edges.
+        kept: which edges are left, ``(edges,)`` bool.
     """
 
     edge_index: Tensor
     weight: Tensor
+    kept: Tensor
 
 
 def draw_view(edge_index: Tensor, probabilities: Tensor, nodes: int, graph: Tensor, generator: torch.Generator) -> View:
@@ -110,7 +112,7 @@ def draw_view(edge_index: Tensor, probabilities: Tensor, nodes: int, graph: Tens
     stays = stays | (none & (relaxed >= best))
     straight = relaxed - relaxed.detach()
     weight = 1 + scatter(straight, edge_index[1], dim=0, dim_size=nodes, reduce="mean")
-    return View(edge_index[:, stays], weight)
+    return View(edge_index[:, stays], weight, stays)
 
 
 def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from automl.tasks import Batch, StepSample, StepScale
 from automl_graph.data.graph_collection import Sample, join_graphs
-from automl_graph.signal import Graph
+from automl_graph.signal import Graph, select_edges
 from automl_graph.tasks.graph_scale import MEASURED_WHOLE, SIZES, smaller_graph
 from automl_graph.tasks.random_edges import every_second
 
@@ -48,7 +48,11 @@ def batch_scale(graphs: Sequence[Sample], targets: Tensor, batch_size: int) -> S
     else:
         samples = [*(_fewer(largest, wanted) or _shrunk(largest, wanted))]
     of_node = graphs[0].x[0].nbytes + 8
-    input_bytes = whole[0] * of_node + whole[1] * 16 + len(rows) * 8
+    attributed = next(
+        (graph.edge_attr for graph in graphs if graph.edge_attr is not None and len(graph.edge_attr)), None
+    )
+    of_edge = 16 + (0 if attributed is None else attributed[0].nbytes)
+    input_bytes = whole[0] * of_node + whole[1] * of_edge + len(rows) * 8
     return StepScale(("nodes", "edges"), whole, input_bytes, tuple(samples))
 
 
@@ -75,10 +79,12 @@ def _shrunk(graphs: Sequence[Sample], targets: Tensor) -> Iterator[StepSample]:
         share = min(1.0, size * least / elements)
         counts = [min(len(graph.x), max(2, round(share * len(graph.x)))) for graph in graphs]
         small = [
-            smaller_graph(Graph(graph.x, graph.edge_index), count, thinned=thinned, seed=size + row)
+            smaller_graph(
+                Graph(graph.x, graph.edge_index, edge_attr=graph.edge_attr), count, thinned=thinned, seed=size + row
+            )
             for row, (graph, count) in enumerate(zip(graphs, counts, strict=True))
         ]
-        yield _sample([Sample(graph.x, graph.edge_index) for graph in small], targets)
+        yield _sample([Sample(graph.x, graph.edge_index, graph.edge_attr) for graph in small], targets)
 
 
 def _sample(graphs: Sequence[Sample], targets: Tensor) -> StepSample:
@@ -87,4 +93,6 @@ def _sample(graphs: Sequence[Sample], targets: Tensor) -> StepSample:
 
 
 def _thinned(graph: Sample, thinned: bool) -> Sample:
-    return Sample(graph.x, every_second(graph.edge_index)) if thinned else graph
+    if not thinned:
+        return graph
+    return Sample(graph.x, *select_edges(graph.edge_index, graph.edge_attr, every_second(graph.edge_index)))

@@ -46,7 +46,7 @@ class GraphClassification(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphClassification:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        return cls._divided(load_collection(data, CLASSES, "classes", chosen.target), split, chosen, seed)
+        return cls._divided(load_collection(data, CLASSES, "classes", chosen), split, chosen, seed)
 
     @classmethod
     def of(cls, graphs: GraphCollection, *, seed: int, options: Mapping[str, Any] | None = None) -> GraphClassification:

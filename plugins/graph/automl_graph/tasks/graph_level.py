@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -20,6 +21,7 @@ from automl_graph.blocks.graph_readout import GraphReadout
 from automl_graph.data.graph_archive import read_graphs
 from automl_graph.data.graph_collection import GraphCollection, Sample, join_graphs, one_hot_degrees
 from automl_graph.data.statistics import graph_statistics
+from automl_graph.signal import select_edges
 from automl_graph.tasks.batch_scale import batch_scale
 from automl_graph.tasks.graph_options import GraphOptions
 from automl_graph.tasks.scenarios import move_edges
@@ -31,7 +33,7 @@ class GraphLevelTask(Task):
     """One target for each graph; a batch is several graphs side by side.
 
     Networks take four inputs: ``x`` and ``edge_index`` of all nodes, ``batch`` (graph of each node) and ``sizes`` (number of
-    nodes of each graph).
+    nodes of each graph); where edges have features a fifth, ``edge_attr``.
 
     Args:
         data: the graphs.
@@ -53,6 +55,8 @@ class GraphLevelTask(Task):
         *,
         outputs: int,
     ) -> None:
+        if options.edge_features == "none":
+            data = data.without_edge_features()
         self.split = check_split(split, len(data.graphs), where=f"{data.name}: split")
         self.input_width = data.width
         self.outputs = outputs
@@ -71,7 +75,12 @@ class GraphLevelTask(Task):
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> None:
         self._device = torch.device(device)
         self._graphs = {
-            row: Sample(graph.x.to(device, dtype), graph.edge_index.to(device)) for row, graph in self._graphs.items()
+            row: Sample(
+                graph.x.to(device, dtype),
+                graph.edge_index.to(device),
+                None if graph.edge_attr is None else graph.edge_attr.to(device, dtype),
+            )
+            for row, graph in self._graphs.items()
         }
         self._kept.clear()
 
@@ -100,11 +109,12 @@ class GraphLevelTask(Task):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return ("x", "edge_index", "batch", "sizes")
+        return ("x", "edge_index", "batch", "sizes", *(("edge_attr",) if self._data.edge_width else ()))
 
     @property
     def dynamic_axes(self) -> tuple[dict[int, str], ...]:
-        return ({0: "nodes"}, {1: "edges"}, {0: "nodes"}, {0: "graphs"})
+        axes = ({0: "nodes"}, {1: "edges"}, {0: "nodes"}, {0: "graphs"}, {0: "edges"})
+        return axes[: len(self.input_names)]
 
     def head(self, width: SizeLike) -> nn.Module:
         return GraphReadout(width, self.outputs)
@@ -122,24 +132,32 @@ class GraphLevelTask(Task):
         graphs = len(batch.target)
         if world_size == 1 or graphs < world_size:
             return batch
-        x, edge_index, graph, sizes = batch.inputs
+        x, edge_index, graph, sizes, *rest = batch.inputs
+        edge_attr = rest[0] if rest else None
         ends = sizes.cumsum(0).tolist()
         own = torch.arange(rank, graphs - graphs % world_size, world_size, device=x.device)
         samples = []
         for number in own.tolist():
             start, end = ends[number] - int(sizes[number]), ends[number]
-            inside = graph[edge_index[0]] == number
-            samples.append(Sample(x[start:end], edge_index[:, inside] - start))
+            inside, attributes = select_edges(edge_index, edge_attr, graph[edge_index[0]] == number)
+            samples.append(Sample(x[start:end], inside - start, attributes))
         return Batch(join_graphs(samples), batch.target[own])
 
     def describe(self) -> dict[str, Any]:
         sizes = [len(graph.x) for graph in self._data.graphs]
+        edges = [graph.edge_index for graph in self._data.graphs]
+        joined = sum(int(torch.bincount(ends.flatten()).count_nonzero()) for ends in edges)
         return {
             "data": self._data.name,
             "fingerprint": self.fingerprint,
             "graphs": len(sizes),
             "nodes": {"mean": float(np.mean(sizes)), "largest": max(sizes)},
+            "edges": sum(ends.shape[1] for ends in edges),
+            "self_loops": sum(int((ends[0] == ends[1]).sum()) for ends in edges),
+            "merged_edges": self._data.merged_edges,
+            "isolated_nodes": sum(sizes) - joined,
             "features": self.input_width,
+            "edge_features": self._data.edge_width,
             "samples": {part: len(rows) for part, rows in self.split.items()},
             "scenario": self._options.model_dump(include={"noise", "noise_on_test", "imbalance", "few_shot", "fold"}),
         }
@@ -161,7 +179,7 @@ class GraphLevelTask(Task):
 
 
 def load_collection(
-    data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str, target: int | str | None
+    data: str, built_in: Mapping[str, Callable[[], GraphCollection]], targets: str, options: GraphOptions
 ) -> GraphCollection:
     """Returns a built-in collection or that of a file.
 
@@ -169,18 +187,18 @@ def load_collection(
         data: name or path.
         built_in: the collections that need no file.
         targets: ``"classes"`` or ``"values"``.
-        target: which column of the targets of a file.
+        options: which column of the targets of a file is read, and whether features of edges are.
 
     Raises:
         DataError: there is no such name or file, or the file is unfit.
         ConfigError: there is no such column.
     """
     if data in built_in:
-        if target is not None:
+        if options.target is not None:
             raise ConfigError(f"task options.target: is for graphs of files, {data!r} is built in.")
         return built_in[data]()
     if data.lower().endswith(".npz"):
-        return read_graphs(Path(data), targets, target)
+        return read_graphs(Path(data), targets, options.target, options.edge_features)
     raise DataError(
         f"{data}: no such graphs; expected a .npz file with 'node_ptr', 'edge_ptr', 'edge_index' and 'y', or built-in ones."
         f"{did_you_mean(data, built_in)}"
@@ -197,12 +215,12 @@ def _prepared(
         for row in noisy:
             graph = graphs[row]
             # Every graph has a seed of its own, so its noise does not depend on which others are in the part.
-            edges = move_edges(graph.edge_index, len(graph.x), options.noise, seed * len(data.graphs) + row)
-            x = one_hot_degrees([edges], [len(graph.x)], data.width)[0] if data.degrees else graph.x
-            graphs[row] = Sample(x, edges)
+            moved = move_edges(graph, options.noise, seed * len(data.graphs) + row)
+            x = one_hot_degrees([moved.edge_index], [len(graph.x)], data.width)[0] if data.degrees else graph.x
+            graphs[row] = replace(moved, x=x)
     binary = all(bool(((graph.x == 0) | (graph.x == 1)).all()) for graph in data.graphs)
     if options.normalise == "none" or (options.normalise == "auto" and binary):
         return graphs
     deviation, mean = torch.std_mean(torch.cat([graphs[row].x for row in split["train"]]).double(), dim=0, correction=0)
     deviation[deviation == 0] = 1  # a constant feature stays zero instead of becoming infinite
-    return {row: Sample(((g.x - mean) / deviation).float(), g.edge_index) for row, g in graphs.items()}
+    return {row: replace(g, x=((g.x - mean) / deviation).float()) for row, g in graphs.items()}

@@ -35,6 +35,9 @@ class GraphOptions(BaseModel):
         description="'standard' gives each feature mean 0 and deviation 1 over the training part; 'auto' does so for features "
         "that a file gives as numbers, and not for one-hot labels and degrees.",
     )
+    edge_features: Literal["given", "none"] = Field(
+        "given", description="'none' leaves features of edges out, for networks that see only which nodes are joined."
+    )
     noise: float = Field(
         0.0, ge=0, lt=1, description="Share of the edges of each training graph that is moved to random places."
     )

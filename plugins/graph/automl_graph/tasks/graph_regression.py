@@ -63,7 +63,7 @@ class GraphRegression(GraphLevelTask):
         options: Mapping[str, Any] | None = None,
     ) -> GraphRegression:
         chosen = parse_options(GraphOptions, options or {}, where="task options")
-        graphs = load_collection(data, VALUES, "values", chosen.target)
+        graphs = load_collection(data, VALUES, "values", chosen)
         return cls(graphs, split_graphs(graphs, chosen, seed) if split is None else split, chosen, seed)
 
     @classmethod

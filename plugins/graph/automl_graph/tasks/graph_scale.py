@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from automl.tasks import Batch, StepSample, StepScale
-from automl_graph.signal import Graph
+from automl_graph.signal import Graph, select_edges
 from automl_graph.sparse_features import sparse_features
 from automl_graph.tasks.random_edges import every_second, graph_with_degrees
 
@@ -25,15 +25,21 @@ def graph_scale(batch: Batch) -> StepScale:
     """Returns the scale of a step on one graph: nodes and edges.
 
     Args:
-        batch: features ``(nodes, width)`` and edges ``(2, edges)``, with the targets of the nodes that its index names.
+        batch: features ``(nodes, width)``, edges ``(2, edges)`` and perhaps features of these ``(edges, edge width)``, with the
+            targets of the nodes that its index names.
     """
-    share = len(batch.target) / len(batch.inputs[0])
+    x, edge_index, *attributes = batch.inputs
+    whole = Graph(x, edge_index, edge_attr=attributes[0] if attributes else None)
+    share = len(batch.target) / len(whole.x)
 
     def part(graph: Graph) -> Batch:
         trained = torch.arange(max(1, round(share * len(graph.x))))
-        return Batch((graph.x, graph.edge_index), batch.target[trained], trained)
+        inputs = (
+            (graph.x, graph.edge_index) if graph.edge_attr is None else (graph.x, graph.edge_index, graph.edge_attr)
+        )
+        return Batch(inputs, batch.target[trained], trained)
 
-    return _scale(batch, ((part(graph), graph) for graph in _smaller_graphs(batch)))
+    return _scale(batch, ((part(graph), graph) for graph in _smaller_graphs(whole)))
 
 
 def link_scale(batch: Batch) -> StepScale:
@@ -42,7 +48,7 @@ def link_scale(batch: Batch) -> StepScale:
     Args:
         batch: features ``(nodes, width)``, edges ``(2, edges)`` and pairs ``(2, pairs)`` with a target each.
     """
-    _, edge_index, pairs = batch.inputs
+    x, edge_index, pairs = batch.inputs
     generator = torch.Generator().manual_seed(0)
 
     def part(graph: Graph) -> Batch:
@@ -51,11 +57,11 @@ def link_scale(batch: Batch) -> StepScale:
         rows = torch.linspace(0, len(batch.target) - 1, count).long()  # links and unlinked pairs in proportion
         return Batch((graph.x, graph.edge_index, asked), batch.target[rows])
 
-    return _scale(batch, ((part(graph), graph) for graph in _smaller_graphs(batch)))
+    return _scale(batch, ((part(graph), graph) for graph in _smaller_graphs(Graph(x, edge_index))))
 
 
 def smaller_graph(graph: Graph, nodes: int, *, thinned: bool, seed: int) -> Graph:
-    """Returns a random graph with fewer nodes, whose degrees are distributed as those of a graph.
+    """Returns a random graph with fewer nodes, whose degrees are distributed as those of a graph; its edges have features of any.
 
     Args:
         graph: the graph.
@@ -63,13 +69,17 @@ def smaller_graph(graph: Graph, nodes: int, *, thinned: bool, seed: int) -> Grap
         thinned: leave out half of the edges.
         seed: decides the edges.
     """
-    edges = graph_with_degrees(graph.edge_index, len(graph.x), nodes, seed=seed)
+    edges, edge_attr = graph_with_degrees(graph.edge_index, len(graph.x), nodes, seed=seed), None
+    if graph.edge_attr is not None:
+        drawn = torch.randint(len(graph.edge_attr), edges.shape[1:], generator=torch.Generator().manual_seed(seed))
+        edge_attr = graph.edge_attr[drawn]
+    if thinned:
+        edges, edge_attr = select_edges(edges, edge_attr, every_second(edges))
     rows = torch.linspace(0, len(graph.x) - 1, nodes).long()
-    return Graph(sparse_features(graph.x[rows]), every_second(edges) if thinned else edges)
+    return Graph(sparse_features(graph.x[rows]), edges, edge_attr=edge_attr)
 
 
-def _smaller_graphs(batch: Batch) -> Iterator[Graph]:
-    graph = Graph(*batch.inputs[:2])
+def _smaller_graphs(graph: Graph) -> Iterator[Graph]:
     nodes, elements = len(graph.x), len(graph.x) + graph.edge_index.shape[1]
     for size, thinned in SIZES:
         count = min(nodes, max(2, round(size * nodes / elements)))

@@ -30,10 +30,12 @@ class Neighbourhood(NamedTuple):
     Attributes:
         nodes: which nodes of the graph these are, ``(nodes,)`` int64; those that were asked for come first.
         edge_index: sampled edges between them, numbered within ``nodes``, ``(2, edges)`` int64.
+        edges: which edges of the graph these are, ``(edges,)`` int64.
     """
 
     nodes: Tensor
     edge_index: Tensor
+    edges: Tensor
 
 
 @final
@@ -48,7 +50,8 @@ class NeighbourSampler:
     def __init__(self, edge_index: Tensor, nodes: int) -> None:
         source, target = edge_index.cpu().numpy()
         self._nodes: Final = nodes
-        self._sources: Final[_Nodes] = source[np.argsort(target, kind="stable")]
+        self._order: Final[_Nodes] = np.argsort(target, kind="stable")
+        self._sources: Final[_Nodes] = source[self._order]
         self._starts: Final[_Nodes] = np.concatenate([[0], np.bincount(target, minlength=nodes).cumsum()])
 
     def sample(self, seeds: Tensor, fanout: Sequence[int], rng: np.random.Generator) -> Neighbourhood:
@@ -66,17 +69,23 @@ class NeighbourSampler:
         found = seeds.cpu().numpy()
         number = np.full(self._nodes, -1, dtype=np.int64)
         number[found] = np.arange(len(found))
-        frontier, nodes, edges = found, [found], [np.empty((2, 0), dtype=np.int64)]
+        frontier, nodes, edges, chosen = found, [found], [np.empty((2, 0), dtype=np.int64)], [found[:0]]
         for limit in fanout:
-            source, target = self._draw(frontier, limit, rng)
+            position, target = self._draw(frontier, limit, rng)
+            source = self._sources[position]
             frontier = np.unique(source[number[source] < 0])
             number[frontier] = np.arange(len(frontier)) + sum(map(len, nodes))
             nodes.append(frontier)
             edges.append(np.stack([number[source], number[target]]))
-        return Neighbourhood(torch.from_numpy(np.concatenate(nodes)), torch.from_numpy(np.concatenate(edges, axis=1)))
+            chosen.append(self._order[position])
+        return Neighbourhood(
+            torch.from_numpy(np.concatenate(nodes)),
+            torch.from_numpy(np.concatenate(edges, axis=1)),
+            torch.from_numpy(np.concatenate(chosen)),
+        )
 
     def _draw(self, targets: _Nodes, limit: int, rng: np.random.Generator) -> tuple[_Nodes, _Nodes]:
-        """Sources and targets of drawn edges, in the order of targets."""
+        """Drawn edges, by their place in order of targets, and their targets."""
         counts = self._starts[targets + 1] - self._starts[targets]
         owner = np.repeat(np.arange(len(targets)), counts)
         # of an edge among those of its target
@@ -85,4 +94,4 @@ class NeighbourSampler:
         if limit >= 0:
             chosen = np.sort(np.lexsort((rng.random(len(owner)), owner))[place < limit])
         position = self._starts[targets[owner[chosen]]] + place[chosen]
-        return self._sources[position], targets[owner[chosen]]
+        return position, targets[owner[chosen]]

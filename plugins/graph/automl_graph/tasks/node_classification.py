@@ -83,6 +83,8 @@ class NodeClassification(Task):
     )
 
     def __init__(self, data: NodeData, split: Mapping[str, list[int]], options: NodeOptions) -> None:
+        if options.edge_features == "none":
+            data = data.without_edge_features()
         _require_labels(data)
         self.split = check_split(split, data.nodes, where=f"{data.name}: split")
         require_classes(data.y.numpy(), self.split["train"], data.class_names, data.name)
@@ -94,6 +96,7 @@ class NodeClassification(Task):
         self._options: Final = options
         self._x = F.normalize(data.x, p=1, dim=1) if options.normalise == "row" else data.x
         self._edge_index = data.edge_index
+        self._edge_attr = data.edge_attr
         self._y = data.y
         self._directed: Final = data.directed
         self._nodes = {part: torch.tensor(self.split[part]) for part in PARTS}
@@ -140,6 +143,7 @@ class NodeClassification(Task):
             return  # every training asks; views and what is cached for their tensors stay
         self._x = self._x.to(device, dtype)
         self._edge_index = self._edge_index.to(device)
+        self._edge_attr = None if self._edge_attr is None else self._edge_attr.to(device, dtype)
         self._y = self._y.to(device)
         self._nodes = {part: nodes.to(device) for part, nodes in self._nodes.items()}
         self._views = self._part_views()
@@ -168,18 +172,20 @@ class NodeClassification(Task):
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         if batch_size == 1:
-            return self._x, self._edge_index
+            return _inputs(self._x, self._edge_index, self._edge_attr)
         first_nodes = torch.arange(batch_size, device=self._x.device) * len(self._x)
         edges = self._edge_index[:, None, :] + first_nodes[None, :, None]
-        return self._x.repeat(batch_size, 1), edges.flatten(1)
+        edge_attr = None if self._edge_attr is None else self._edge_attr.repeat(batch_size, 1)
+        return _inputs(self._x.repeat(batch_size, 1), edges.flatten(1), edge_attr)
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return ("x", "edge_index")
+        return ("x", "edge_index") if self._edge_attr is None else ("x", "edge_index", "edge_attr")
 
     @property
     def dynamic_axes(self) -> tuple[dict[int, str], ...]:
-        return ({0: "nodes"}, {1: "edges"})
+        axes = ({0: "nodes"}, {1: "edges"}, {0: "edges"})
+        return axes[: len(self.input_names)]
 
     def head(self, width: SizeLike) -> nn.Module:
         return NodeClassifier(width, self.outputs)
@@ -197,7 +203,8 @@ class NodeClassification(Task):
     @property
     def training_graph(self) -> Graph:
         """What training may see of the graph."""
-        return Graph(*self._batch("train").inputs)
+        view = self._views["train"]
+        return Graph(view.x, view.edge_index, edge_attr=view.edge_attr)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -213,6 +220,7 @@ class NodeClassification(Task):
                 (torch.bincount(self._data.edge_index.flatten(), minlength=self._data.nodes) == 0).sum()
             ),
             "features": self.input_width,
+            "edge_features": 0 if self._edge_attr is None else int(self._edge_attr.shape[1]),
             "classes": list(self._data.class_names),
             "samples": {part: len(nodes) for part, nodes in self.split.items()},
             "inductive": self._options.inductive,
@@ -232,11 +240,13 @@ class NodeClassification(Task):
 
     def _part_views(self) -> dict[Part, NodeView]:
         nodes: dict[Part, Tensor] = {part: self._nodes[part] for part in PARTS}
-        return part_views(self._x, self._edge_index, nodes, inductive=self._options.inductive)
+        return part_views(
+            self._x, self._edge_index, nodes, inductive=self._options.inductive, edge_attr=self._edge_attr
+        )
 
     def _batch(self, part: Part, limit: int | None = None) -> Batch:
         view, nodes = self._views[part], self._nodes[part][:limit]
-        return Batch((view.x, view.edge_index), self._y[nodes], view.rows[nodes])
+        return Batch(_inputs(view.x, view.edge_index, view.edge_attr), self._y[nodes], view.rows[nodes])
 
     def _sampled_batches(self, sampler: NeighbourSampler, rng: np.random.Generator) -> Iterator[Batch]:
         sampling, view, nodes = self._options.sampling, self._views["train"], self._nodes["train"]
@@ -247,8 +257,14 @@ class NodeClassification(Task):
                 continue
             found = sampler.sample(view.rows[asked], sampling.fanout, rng)
             device = view.x.device
-            inputs = view.x[found.nodes.to(device)], found.edge_index.to(device)
+            edge_attr = None if view.edge_attr is None else view.edge_attr[found.edges.to(device)]
+            inputs = _inputs(view.x[found.nodes.to(device)], found.edge_index.to(device), edge_attr)
             yield Batch(inputs, self._y[asked], torch.arange(len(asked), device=device))
+
+
+def _inputs(x: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> tuple[Tensor, ...]:
+    """What networks take, in the order of ``NodeClassification.input_names``."""
+    return (x, edge_index) if edge_attr is None else (x, edge_index, edge_attr)
 
 
 def _require_labels(data: NodeData) -> None:
@@ -264,7 +280,10 @@ def _read(data: str, options: NodeOptions) -> NodeData:
             )
         return _BUILT_IN[data].read()
     return find_graph(data, _BUILT_IN).finish(
-        undirected=options.undirected, features=options.features, fixed_split=options.fixed_split
+        undirected=options.undirected,
+        features=options.features,
+        fixed_split=options.fixed_split,
+        edge_features=options.edge_features,
     )
 
 

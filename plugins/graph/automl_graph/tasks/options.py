@@ -68,6 +68,9 @@ class NodeOptions(BaseModel):
     features: Literal["given", "degree"] = Field(
         "given", description="'degree': the degree of each node, one-hot, instead of the features of a file."
     )
+    edge_features: Literal["given", "none"] = Field(
+        "given", description="'none' leaves features of edges out, for networks that see only which nodes are joined."
+    )
     undirected: bool = Field(True, description="Add the missing direction of every edge of a file.")
     normalise: Literal["none", "row"] = Field(
         "none", description="'row' scales the features of each node to a sum of absolute values of 1."

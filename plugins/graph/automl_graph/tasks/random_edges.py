@@ -74,9 +74,9 @@ def relation_with_degrees(
 
 
 def every_second(edge_index: Tensor) -> Tensor:
-    """Returns about half of the edges; an edge goes with its other direction if that is there."""
+    """Returns which edges to keep for about half of them, ``(edges,)`` bool; an edge goes with its other direction."""
     low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
-    return edge_index[:, (low + high) % 2 == 0]
+    return (low + high) % 2 == 0
 
 
 def _every_kth(degrees: Tensor, count: int) -> Tensor:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from automl.errors import DataError
-from automl_graph.pyg import coalesce
+from automl_graph.data.graph_collection import Sample
+from automl_graph.pyg import coalesce, to_undirected
+from automl_graph.signal import select_edges
 
 __all__ = ["few_shot", "imbalance", "move_edges", "target_groups"]
 
@@ -68,27 +69,33 @@ def few_shot(rows: Sequence[int], groups: npt.NDArray[np.int64], count: int, see
     return sorted(kept)
 
 
-def move_edges(edge_index: Tensor, nodes: int, share: float, seed: int) -> Tensor:
+def move_edges(graph: Sample, share: float, seed: int) -> Sample:
     """Returns an undirected graph of which a share of the edges is replaced by as many edges that were not there.
 
+    An edge takes its features with it; both directions have their mean.
+
     Args:
-        edge_index: both directions of every edge, ``(2, edges)``.
-        nodes: number of nodes; they all stay.
+        graph: with both directions of every edge.
         share: share of the edges to move.
         seed: decides which ones, and to where; the same seed gives the same graph.
 
     Returns:
-        ``(2, edges)``: both directions of as many edges, without self loops and double edges; fewer where the graph has no room.
+        The same nodes with both directions of as many edges, without self loops and double edges; fewer where the graph has no
+        room.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(13,)))
-    pairs = torch.unique(torch.sort(edge_index, dim=0).values, dim=1).numpy()
-    pairs = pairs[:, pairs[0] != pairs[1]]
-    codes = pairs[0] * nodes + pairs[1]
+    nodes = len(graph.x)
+    pairs, edge_attr = coalesce(
+        torch.sort(graph.edge_index, dim=0).values, graph.edge_attr, num_nodes=nodes, reduce="mean"
+    )
+    pairs, edge_attr = select_edges(pairs, edge_attr, pairs[0] != pairs[1])
+    codes = (pairs[0] * nodes + pairs[1]).numpy()
     first, second = np.triu_indices(nodes, 1)
     free = np.setdiff1d(first * nodes + second, codes, assume_unique=True)
     moved = min(round(share * len(codes)), len(free))
-    kept = rng.permutation(codes)[moved:]
-    result = np.concatenate([kept, rng.choice(free, size=moved, replace=False)]).astype(np.int64)
+    order = rng.permutation(len(codes))
+    result = np.concatenate([codes[order[moved:]], rng.choice(free, size=moved, replace=False)]).astype(np.int64)
     forward = torch.from_numpy(np.stack([result // nodes, result % nodes]))
-    both: Tensor = coalesce(torch.cat([forward, forward.flip(0)], dim=1), num_nodes=nodes)
-    return both
+    if edge_attr is not None:
+        edge_attr = edge_attr[torch.from_numpy(np.concatenate([order[moved:], order[:moved]]))]
+    return Sample(graph.x, *to_undirected(forward, edge_attr, num_nodes=nodes, reduce="mean"))
