@@ -81,7 +81,8 @@ DATASETS: Final = {
     "cornell": Source("heterophilous/cornell.npz", "graph/heterophily"),
     "chameleon": Source("heterophilous/chameleon_filtered.npz", "graph/node"),
     "squirrel": Source("heterophilous/squirrel_filtered.npz", "graph/node"),
-    "actor": Source("heterophilous/actor.npz", "graph/heterophily"),
+    # Learned operators and TANGNN would take more time than all other families together.
+    "actor": Source("heterophilous/actor.npz", "graph/heterophily", memory_limit="400MB"),
     "minesweeper": Source("heterophilous/minesweeper.npz", "graph/heterophily", "auc-error", "none", 0.2, 0.0),
     # A million directed edges: sheaves, learned operators and attention with features for each edge would take hours.
     "tolokers": Source(
