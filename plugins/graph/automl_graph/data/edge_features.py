@@ -7,10 +7,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from automl.errors import DataError
 
-__all__ = ["EDGE_KEYS", "EdgeFeatures", "edge_key", "edge_table"]
+__all__ = ["EDGE_KEYS", "EdgeFeatures", "check_edge_attr", "edge_key", "edge_table"]
 
 EdgeFeatures = Literal["given", "none"]
 EDGE_KEYS: Final = ("edge_attr", "edge_label", "bond_type")
@@ -61,3 +63,27 @@ def edge_table(array: npt.NDArray[Any], edges: int, key: str, where: str) -> npt
             "numbers. Replace them, or leave them out with 'edge_features: none'."
         )
     return table
+
+
+def check_edge_attr(edge_attr: Tensor | None, edges: int, where: str, *, width: int | None = None) -> None:
+    """Refuses features of edges that are no row of finite numbers for each edge.
+
+    Args:
+        edge_attr: the features; None if there are none.
+        edges: number of edges.
+        where: the data, for messages.
+        width: features that an edge must have, 0 for none; None for any.
+
+    Raises:
+        DataError: they are unfit.
+    """
+    if edge_attr is None and not width:
+        return
+    shape = None if edge_attr is None else tuple(edge_attr.shape)
+    expected = width if edge_attr is None or width is not None else edge_attr.shape[-1]
+    if edge_attr is None or shape != (edges, expected) or not expected:
+        raise DataError(
+            f"{where}: 'edge_attr' has shape {shape}; expected ({edges}, {width or 'features'}), a row for each edge."
+        )
+    if not bool(torch.isfinite(edge_attr).all()):
+        raise DataError(f"{where}: 'edge_attr' is not finite; expected finite numbers. Replace or drop them.")

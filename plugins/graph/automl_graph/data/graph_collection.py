@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.data.edge_features import check_edge_attr
 from automl_graph.pyg import coalesce
 
 __all__ = ["GraphCollection", "Sample", "join_graphs", "one_hot_degrees"]
@@ -74,7 +75,9 @@ class GraphCollection:
             )
         for number, graph in enumerate(self.graphs):
             _check(graph, self.width, f"{self.name}: graph {number}")
-            _check_edge_features(graph, self.edge_width, f"{self.name}: graph {number}")
+            check_edge_attr(
+                graph.edge_attr, graph.edge_index.shape[1], f"{self.name}: graph {number}", width=self.edge_width
+            )
 
     @property
     def width(self) -> int:
@@ -163,16 +166,3 @@ def _check(graph: Sample, width: int, where: str) -> None:
             f"{where}: edges end at nodes {int(ends.min())} to {int(ends.max())}; expected 0 to {nodes - 1}, numbered "
             "from 0 in each graph."
         )
-
-
-def _check_edge_features(graph: Sample, width: int, where: str) -> None:
-    if graph.edge_attr is None and not width:
-        return
-    edges = graph.edge_index.shape[1]
-    if graph.edge_attr is None or graph.edge_attr.shape != (edges, width) or not width:
-        found = None if graph.edge_attr is None else tuple(graph.edge_attr.shape)
-        raise DataError(
-            f"{where}: 'edge_attr' has shape {found}; expected ({edges}, {width or 'features'}), a row for each edge."
-        )
-    if not bool(torch.isfinite(graph.edge_attr).all()):
-        raise DataError(f"{where}: 'edge_attr' is not finite; expected finite numbers. Replace or drop them.")

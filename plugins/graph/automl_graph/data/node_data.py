@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from automl.errors import DataError
+from automl_graph.data.edge_features import check_edge_attr
 from automl_graph.pyg import coalesce
 
 __all__ = ["NodeData"]
@@ -47,8 +48,7 @@ class NodeData:
     def __post_init__(self) -> None:
         _check_features(self.x, self.name)
         _check_edges(self.edge_index, len(self.x), self.name)
-        if self.edge_attr is not None:
-            _check_edge_features(self.edge_attr, self.edge_index.shape[1], self.name)
+        check_edge_attr(self.edge_attr, self.edge_index.shape[1], self.name)
         if self.class_names:
             _check_labels(self.y, len(self.x), len(self.class_names), self.name)
 
@@ -104,15 +104,6 @@ def _check_edges(edge_index: Tensor, nodes: int, name: str) -> None:
             f"{name}: 'edge_index' has {len(outside)} edges to or from nodes that do not exist, the first at position {first}: "
             f"{edge_index[0, first].item()} -> {edge_index[1, first].item()}; expected 0 to {nodes - 1}, the rows of 'x'."
         )
-
-
-def _check_edge_features(edge_attr: Tensor, edges: int, name: str) -> None:
-    if edge_attr.ndim != 2 or len(edge_attr) != edges or not edge_attr.shape[1]:
-        raise DataError(
-            f"{name}: 'edge_attr' has shape {tuple(edge_attr.shape)}; expected ({edges}, features), a row for each edge."
-        )
-    if not bool(torch.isfinite(edge_attr).all()):
-        raise DataError(f"{name}: 'edge_attr' is not finite; expected finite numbers. Replace or drop them.")
 
 
 def _check_labels(y: Tensor, nodes: int, classes: int, name: str) -> None:
