@@ -101,11 +101,7 @@ def _families_of(slot: FamilySlot, best: Architecture) -> dict[str, Scalar]:
 
 def _depths(depth: Dimension | None) -> list[Scalar]:
     """No block at all if that can be, and the fewest blocks that are any."""
-    if depth is None:
-        return []
-    return [blocks for blocks in depth.choices if blocks == 0][:1] + [
-        blocks for blocks in depth.choices if blocks != 0
-    ][:1]
+    return [] if depth is None else list(depth.choices[: 2 if depth.choices[0] == 0 else 1])
 
 
 def _choices(slot: FamilySlot | None) -> list[dict[str, list[Scalar]]]:

@@ -10,6 +10,7 @@ import torch
 from automl.tasks import Batch, StepSample, StepScale
 from automl_graph.signal import Graph, select_edges
 from automl_graph.sparse_features import sparse_features
+from automl_graph.tasks.node_view import node_inputs
 from automl_graph.tasks.random_edges import every_second, graph_with_degrees
 
 __all__ = ["MEASURED_WHOLE", "SIZES", "graph_scale", "link_scale", "smaller_graph"]
@@ -34,10 +35,7 @@ def graph_scale(batch: Batch) -> StepScale:
 
     def part(graph: Graph) -> Batch:
         trained = torch.arange(max(1, round(share * len(graph.x))))
-        inputs = (
-            (graph.x, graph.edge_index) if graph.edge_attr is None else (graph.x, graph.edge_index, graph.edge_attr)
-        )
-        return Batch(inputs, batch.target[trained], trained)
+        return Batch(node_inputs(graph.x, graph.edge_index, graph.edge_attr), batch.target[trained], trained)
 
     return _scale(batch, ((part(graph), graph) for graph in _smaller_graphs(whole)))
 

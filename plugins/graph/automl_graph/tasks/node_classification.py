@@ -25,7 +25,7 @@ from automl_graph.signal import Graph
 from automl_graph.tasks.few_labels import few_labels_split
 from automl_graph.tasks.graph_scale import graph_scale
 from automl_graph.tasks.neighbour_sampling import NeighbourSampler
-from automl_graph.tasks.node_view import NodeView, part_views
+from automl_graph.tasks.node_view import NodeView, node_inputs, part_views
 from automl_graph.tasks.options import NodeOptions
 
 __all__ = ["NodeClassification"]
@@ -172,11 +172,11 @@ class NodeClassification(Task):
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         if batch_size == 1:
-            return _inputs(self._x, self._edge_index, self._edge_attr)
+            return node_inputs(self._x, self._edge_index, self._edge_attr)
         first_nodes = torch.arange(batch_size, device=self._x.device) * len(self._x)
         edges = self._edge_index[:, None, :] + first_nodes[None, :, None]
         edge_attr = None if self._edge_attr is None else self._edge_attr.repeat(batch_size, 1)
-        return _inputs(self._x.repeat(batch_size, 1), edges.flatten(1), edge_attr)
+        return node_inputs(self._x.repeat(batch_size, 1), edges.flatten(1), edge_attr)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -246,7 +246,7 @@ class NodeClassification(Task):
 
     def _batch(self, part: Part, limit: int | None = None) -> Batch:
         view, nodes = self._views[part], self._nodes[part][:limit]
-        return Batch(_inputs(view.x, view.edge_index, view.edge_attr), self._y[nodes], view.rows[nodes])
+        return Batch(node_inputs(view.x, view.edge_index, view.edge_attr), self._y[nodes], view.rows[nodes])
 
     def _sampled_batches(self, sampler: NeighbourSampler, rng: np.random.Generator) -> Iterator[Batch]:
         sampling, view, nodes = self._options.sampling, self._views["train"], self._nodes["train"]
@@ -258,13 +258,8 @@ class NodeClassification(Task):
             found = sampler.sample(view.rows[asked], sampling.fanout, rng)
             device = view.x.device
             edge_attr = None if view.edge_attr is None else view.edge_attr[found.edges.to(device)]
-            inputs = _inputs(view.x[found.nodes.to(device)], found.edge_index.to(device), edge_attr)
+            inputs = node_inputs(view.x[found.nodes.to(device)], found.edge_index.to(device), edge_attr)
             yield Batch(inputs, self._y[asked], torch.arange(len(asked), device=device))
-
-
-def _inputs(x: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> tuple[Tensor, ...]:
-    """What networks take, in the order of ``NodeClassification.input_names``."""
-    return (x, edge_index) if edge_attr is None else (x, edge_index, edge_attr)
 
 
 def _require_labels(data: NodeData) -> None:

@@ -12,7 +12,7 @@ from automl.tasks.splits import PARTS, Part
 from automl_graph.signal import select_edges
 from automl_graph.sparse_features import sparse_features
 
-__all__ = ["NodeView", "part_views"]
+__all__ = ["NodeView", "node_inputs", "part_views"]
 
 
 class NodeView(NamedTuple):
@@ -55,3 +55,8 @@ def part_views(
         inside, attributes = select_edges(edge_index, edge_attr, kept[edge_index[0]] & kept[edge_index[1]])
         views[part] = NodeView(sparse_features(x[kept]), rows[inside], rows, attributes)
     return views
+
+
+def node_inputs(x: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> tuple[Tensor, ...]:
+    """Returns what networks for nodes take, in the order of ``NodeClassification.input_names``."""
+    return (x, edge_index) if edge_attr is None else (x, edge_index, edge_attr)
